@@ -1,0 +1,1 @@
+//! Examples: one story per file.

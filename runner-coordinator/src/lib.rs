@@ -1,0 +1,1 @@
+//! GitLab's side of the Runner API in one process, and the compiler from .gitlab-ci.yml to jobs.

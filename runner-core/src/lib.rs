@@ -1,0 +1,1 @@
+//! Job model, scripts, log path, executor traits, run loop and journal of the runner.

@@ -1,0 +1,1 @@
+//! The small program beside the job: stage supervisor, artifacts, cache.
