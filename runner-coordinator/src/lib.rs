@@ -1,1 +1,3 @@
-//! GitLab's side of the Runner API in one process, and the compiler from .gitlab-ci.yml to jobs.
+//! GitLab's side of the Runner API in one process, and the compiler from `.gitlab-ci.yml` to jobs.
+
+pub mod pipeline;
