@@ -1,0 +1,188 @@
+//! An answer's head, and reading its body as JSON or as an error text.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{CallContext, Error};
+use crate::transport::Body;
+
+/// The largest JSON answer that is read: payloads of real jobs are far below.
+const JSON_LIMIT: usize = 64 * 1024 * 1024;
+
+/// How much of an error's body is read for its message.
+const ERROR_LIMIT: usize = 64 * 1024;
+
+/// How long an answer that nobody needs may take to end before its connection is given up.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+
+/// The answer of a call, its body still to be read.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Body,
+    pub(super) context: CallContext,
+    /// The server's id of the call if it told one, else ours.
+    pub(super) request_id: String,
+    pub(super) retry_after: Option<Duration>,
+}
+
+impl Answer {
+    /// Everything of the body, for an answer that is read whatever its type.
+    pub(super) async fn bytes(self) -> Result<Bytes, Error> {
+        let Self { body, context, .. } = self;
+        body.collect(JSON_LIMIT).await.map_err(|source| Error::from_transport(context, source))
+    }
+
+    /// The body of an expected answer, decoded.
+    pub(super) async fn json<T: DeserializeOwned>(self) -> Result<T, Error> {
+        let (status, context) = (self.status, self.context.clone());
+        if !self.is_json() {
+            let problem = format!("its content is {} instead of JSON", self.content_type_text());
+            self.drain().await;
+            return Err(Error::content(context, status, problem, None));
+        }
+        let bytes = self.bytes().await?;
+        serde_json::from_slice(&bytes).map_err(|source| {
+            Error::content(context, status, "its JSON cannot be understood", Some(Box::new(source)))
+        })
+    }
+
+    /// An answer that is not the expected one, with what the server says about it.
+    pub(super) async fn into_error(self) -> Error {
+        let Self { status, headers, body, context, retry_after, .. } = self;
+        let media_type = media_type(&headers);
+        let text = match tokio::time::timeout(DRAIN_TIME, body.collect(ERROR_LIMIT)).await {
+            Ok(Ok(bytes)) => bytes,
+            _ => Bytes::new(),
+        };
+        let message = match media_type.as_deref() {
+            Some("application/json") => json_message(&text),
+            Some("application/xml" | "text/xml") => xml_message(&text),
+            _ => None,
+        };
+        Error::from_status(context, status, message, retry_after)
+    }
+
+    /// Reads what is left, so that the connection can be used again.
+    pub(super) async fn drain(self) {
+        drain(self.body).await;
+    }
+
+    /// A header as text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+    }
+
+    pub(super) fn is_json(&self) -> bool {
+        media_type(&self.headers).as_deref() == Some("application/json")
+    }
+
+    pub(super) fn content_type_text(&self) -> String {
+        media_type(&self.headers).unwrap_or_else(|| "of unknown type".to_owned())
+    }
+}
+
+/// Reads an unneeded body to its end, within limits.
+pub(super) async fn drain(body: Body) {
+    let _ = tokio::time::timeout(DRAIN_TIME, body.collect(ERROR_LIMIT)).await;
+}
+
+/// `Content-Type` without parameters, in lower case.
+fn media_type(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    let media_type = value.split(';').next()?.trim().to_ascii_lowercase();
+    media_type.contains('/').then_some(media_type)
+}
+
+/// `message` of an error: a text, or lists of texts per field. Some errors have `error` instead.
+fn json_message(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct ErrorBody {
+        message: Option<serde_json::Value>,
+        error: Option<serde_json::Value>,
+    }
+
+    let body: ErrorBody = serde_json::from_slice(body).ok()?;
+    let message = body.message.or(body.error)?;
+    let text = match message {
+        serde_json::Value::String(text) => text,
+        serde_json::Value::Object(fields) => {
+            let fields: BTreeMap<String, serde_json::Value> = fields.into_iter().collect();
+            let line =
+                |(field, problems): (String, serde_json::Value)| format!("{field}: {}", joined(&problems));
+            fields.into_iter().map(line).collect::<Vec<_>>().join(", ")
+        }
+        other => joined(&other),
+    };
+    (!text.is_empty()).then_some(text)
+}
+
+fn joined(value: &serde_json::Value) -> String {
+    match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(items) => items.iter().map(joined).collect::<Vec<_>>().join("; "),
+        other => other.to_string(),
+    }
+}
+
+/// `Code` and `Message` of an object storage's error.
+fn xml_message(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(body);
+    let element = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        let (content, _) = rest.split_once(&format!("</{name}>"))?;
+        Some(content.trim().to_owned())
+    };
+    match (element("Code"), element("Message")) {
+        (Some(code), Some(message)) => Some(format!("{code}: {message}")),
+        (code, message) => code.or(message),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_of_json_errors() {
+        for (body, expected) in [
+            (r#"{"message": "403 Forbidden - paused"}"#, Some("403 Forbidden - paused")),
+            (r#"{"message": {"tags": ["a", "b"], "name": ["c"]}}"#, Some("name: c, tags: a; b")),
+            (r#"{"error": "token is missing"}"#, Some("token is missing")),
+            (r#"{"message": null, "error": "x"}"#, Some("x")),
+            (r#"{"message": ["a", 3]}"#, Some("a; 3")),
+            (r#"{"message": ""}"#, None),
+            ("{}", None),
+            ("<html>", None),
+        ] {
+            assert_eq!(json_message(body.as_bytes()).as_deref(), expected, "{body}");
+        }
+    }
+
+    #[test]
+    fn messages_of_xml_errors() {
+        let body = b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code>\n<Message>Request expired</Message></Error>";
+        assert_eq!(xml_message(body).as_deref(), Some("AccessDenied: Request expired"));
+        assert_eq!(xml_message(b"<Error><Code>X</Code></Error>").as_deref(), Some("X"));
+        assert_eq!(xml_message(b"<Error>"), None);
+    }
+
+    #[test]
+    fn media_types() {
+        for (value, expected) in [
+            ("application/json", Some("application/json")),
+            ("Application/JSON; charset=utf-8", Some("application/json")),
+            ("json", None),
+            ("", None),
+        ] {
+            let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, value.parse().unwrap())]);
+            assert_eq!(media_type(&headers).as_deref(), expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The one error of this crate: opaque, with predicates.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+
+use crate::retry;
+use crate::transport::{TransportError, TransportErrorKind};
+
+type Source = Box<dyn StdError + Send + Sync>;
+
+/// Why a call did not give what was asked for.
+///
+/// The text names the method, the address (without query, user information or tokens), what happened and how often it
+/// was tried. What a program wants to know is answered by the predicates.
+///
+/// ```
+/// use runner_api::BaseUrl;
+///
+/// let error = BaseUrl::parse("ftp://gitlab.example.com").unwrap_err();
+/// assert!(error.is_configuration());
+/// assert!(!error.is_forbidden());
+/// assert_eq!(error.status(), None);
+/// assert_eq!(error.to_string(), "the instance URL has scheme `ftp`: only http or https are supported");
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: Kind,
+    call: Option<CallContext>,
+    source: Option<Source>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Settings that can never work.
+    Configuration(String),
+    Transport(TransportErrorKind),
+    /// An answer with a status that is not the expected one.
+    Status {
+        status: StatusCode,
+        message: Option<String>,
+        retry_after: Option<Duration>,
+    },
+    /// The expected status, but not the expected content.
+    Content {
+        status: StatusCode,
+        problem: String,
+    },
+    /// A redirect that cannot be followed.
+    Redirect {
+        status: StatusCode,
+        problem: String,
+    },
+    /// The receiver of a download failed.
+    Target,
+}
+
+/// What every message of a call says.
+#[derive(Debug, Clone)]
+pub(crate) struct CallContext {
+    pub(crate) method: Method,
+    /// Without query and user information.
+    pub(crate) url: String,
+    pub(crate) tries: u32,
+}
+
+impl Error {
+    /// Whether the server refused the token (403): a runner must not keep asking.
+    #[must_use]
+    pub fn is_forbidden(&self) -> bool {
+        self.status() == Some(StatusCode::FORBIDDEN)
+    }
+
+    /// Whether the server refused for lack of a valid token (401).
+    #[must_use]
+    pub fn is_unauthorized(&self) -> bool {
+        self.status() == Some(StatusCode::UNAUTHORIZED)
+    }
+
+    /// Whether the thing asked for does not exist (404).
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.status() == Some(StatusCode::NOT_FOUND)
+    }
+
+    /// Whether what was sent is too large for the server (413).
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
+    }
+
+    /// Whether the server is not available (503).
+    #[must_use]
+    pub fn is_unavailable(&self) -> bool {
+        self.status() == Some(StatusCode::SERVICE_UNAVAILABLE)
+    }
+
+    /// Whether the request was refused because of too many requests (429).
+    #[must_use]
+    pub fn is_rate_limited(&self) -> bool {
+        self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
+    }
+
+    /// Whether the settings can never work (address, certificates, proxy): trying again does not help.
+    #[must_use]
+    pub fn is_configuration(&self) -> bool {
+        matches!(self.0.kind, Kind::Configuration(_))
+    }
+
+    /// Whether no answer was received because a time limit passed.
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.transport() == Some(TransportErrorKind::Timeout)
+    }
+
+    /// Whether the server was not reached: the request was never sent.
+    #[must_use]
+    pub fn is_connect(&self) -> bool {
+        self.transport() == Some(TransportErrorKind::Connect)
+    }
+
+    /// Whether no complete answer was received, for whatever reason.
+    #[must_use]
+    pub fn is_transport(&self) -> bool {
+        self.transport().is_some()
+    }
+
+    /// Whether the transport was told to stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.transport() == Some(TransportErrorKind::Cancelled)
+    }
+
+    /// Whether the answer had the expected status but could not be understood.
+    #[must_use]
+    pub fn is_content(&self) -> bool {
+        matches!(self.0.kind, Kind::Content { .. })
+    }
+
+    /// Whether the receiver of a download failed, not the server.
+    #[must_use]
+    pub fn is_target(&self) -> bool {
+        matches!(self.0.kind, Kind::Target)
+    }
+
+    /// Whether the same call may succeed later: a broken connection, a time limit, or a status that says so
+    /// (408, 429, 500, 502, 503, 504, 512 and above).
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self.0.kind {
+            Kind::Transport(kind) => {
+                !matches!(kind, TransportErrorKind::Cancelled | TransportErrorKind::RequestBody)
+            }
+            Kind::Status { status, .. } => retry::is_retryable_status(status),
+            _ => false,
+        }
+    }
+
+    /// The status of the answer, if there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<StatusCode> {
+        match self.0.kind {
+            Kind::Status { status, .. } | Kind::Content { status, .. } | Kind::Redirect { status, .. } => {
+                Some(status)
+            }
+            Kind::Configuration(_) | Kind::Transport(_) | Kind::Target => None,
+        }
+    }
+
+    /// What the server said beside the status, if it said something readable.
+    #[must_use]
+    pub fn server_message(&self) -> Option<&str> {
+        match &self.0.kind {
+            Kind::Status { message, .. } => message.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// How long the server asked to wait before the next try, at most 15 minutes.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self.0.kind {
+            Kind::Status { retry_after, .. } => retry_after,
+            _ => None,
+        }
+    }
+
+    /// How many requests were sent; 0 when it did not come to that.
+    #[must_use]
+    pub fn tries(&self) -> u32 {
+        self.0.call.as_ref().map_or(0, |call| call.tries)
+    }
+
+    fn transport(&self) -> Option<TransportErrorKind> {
+        match self.0.kind {
+            Kind::Transport(kind) => Some(kind),
+            _ => None,
+        }
+    }
+}
+
+impl Error {
+    fn new(kind: Kind, call: Option<CallContext>, source: Option<Source>) -> Self {
+        Self(Box::new(Inner { kind, call, source }))
+    }
+
+    pub(crate) fn configuration(what: impl Into<String>) -> Self {
+        Self::new(Kind::Configuration(what.into()), None, None)
+    }
+
+    pub(crate) fn configuration_from(what: impl Into<String>, source: impl Into<Source>) -> Self {
+        Self::new(Kind::Configuration(what.into()), None, Some(source.into()))
+    }
+
+    pub(crate) fn invalid_url(what: impl Into<String>, source: url::ParseError) -> Self {
+        Self::configuration_from(what, source)
+    }
+
+    pub(crate) fn from_transport(call: CallContext, source: TransportError) -> Self {
+        Self::new(Kind::Transport(source.kind()), Some(call), Some(Box::new(source)))
+    }
+
+    pub(crate) fn from_status(
+        call: CallContext,
+        status: StatusCode,
+        message: Option<String>,
+        retry_after: Option<Duration>,
+    ) -> Self {
+        Self::new(Kind::Status { status, message, retry_after }, Some(call), None)
+    }
+
+    pub(crate) fn content(
+        call: CallContext,
+        status: StatusCode,
+        problem: impl Into<String>,
+        source: Option<Source>,
+    ) -> Self {
+        Self::new(Kind::Content { status, problem: problem.into() }, Some(call), source)
+    }
+
+    pub(crate) fn redirect(call: CallContext, status: StatusCode, problem: impl Into<String>) -> Self {
+        Self::new(Kind::Redirect { status, problem: problem.into() }, Some(call), None)
+    }
+
+    pub(crate) fn target(call: CallContext, source: std::io::Error) -> Self {
+        Self::new(Kind::Target, Some(call), Some(Box::new(source)))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { kind, call, .. } = &*self.0;
+        if let Some(call) = call {
+            write!(f, "{} {}: ", call.method, call.url)?;
+        }
+        match kind {
+            Kind::Configuration(what) => f.write_str(what)?,
+            Kind::Transport(kind) => write!(f, "{kind}")?,
+            Kind::Status { status, message, .. } => {
+                write!(f, "{status}")?;
+                if let Some(message) = message.as_ref().filter(|message| **message != status.to_string()) {
+                    write!(f, " ({message})")?;
+                }
+            }
+            Kind::Content { status, problem } | Kind::Redirect { status, problem } => {
+                write!(f, "{status}, but {problem}")?;
+            }
+            Kind::Target => f.write_str("the downloaded bytes could not be stored")?,
+        }
+        match call {
+            Some(call) if call.tries > 1 => write!(f, ", tried {} times", call.tries),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("kind", &self.0.kind)
+            .field("call", &self.0.call)
+            .field("source", &self.0.source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}

@@ -1,0 +1,1 @@
+//! No value in any field loses the job.
