@@ -1,0 +1,181 @@
+//! What the core answers, and how the shell is to put it on the wire.
+
+use std::ops::Range;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Response, StatusCode, header};
+use serde_json::{Value, json};
+
+use super::fault::Plan;
+use super::ids::RunnerId;
+
+/// Result of handing a request to the [`Coordinator`](super::Coordinator).
+#[derive(Debug)]
+pub enum Reply {
+    /// Send this.
+    Ready(Box<Answer>),
+    /// Nothing yet: ask again with [`Coordinator::resume`](super::Coordinator::resume) when the queue of the
+    /// runner moved or when [`Hold::until`] has come.
+    Hold(Hold),
+}
+
+/// An answer, with the faults that concern its way to the client.
+#[derive(Debug)]
+pub struct Answer {
+    /// Status, headers and body.
+    pub response: Response<Payload>,
+    /// How long the answer is held back after the request was processed.
+    pub delay: Duration,
+    /// Where the connection breaks while the answer is sent.
+    pub cut: Option<Cut>,
+}
+
+/// Body of an [`Answer`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Payload {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// Part of a file that the shell stored earlier.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The bytes to send.
+        range: Range<u64>,
+    },
+}
+
+impl Payload {
+    /// Length in bytes.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => bytes.len() as u64,
+            Self::File { range, .. } => range.end.saturating_sub(range.start),
+        }
+    }
+
+    /// Whether there is nothing to send.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Where a connection breaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// Before the first byte of the answer.
+    NoAnswer,
+    /// After that many bytes of the answer's body.
+    Body(u64),
+}
+
+/// A job request that waits for work.
+#[derive(Debug)]
+pub struct Hold {
+    pub(super) until: SystemTime,
+    pub(super) runner: RunnerId,
+    pub(super) poll: super::request_job::Poll,
+    pub(super) plan: Plan,
+}
+
+impl Hold {
+    /// When the request is answered even though nothing happened.
+    #[must_use]
+    pub fn until(&self) -> SystemTime {
+        self.until
+    }
+
+    /// The runner that waits.
+    #[must_use]
+    pub fn runner(&self) -> RunnerId {
+        self.runner
+    }
+}
+
+impl Reply {
+    /// The answer, when there is one already. For transports and tests that do not hold requests.
+    #[must_use]
+    pub fn ready(self) -> Option<Answer> {
+        match self {
+            Self::Ready(answer) => Some(*answer),
+            Self::Hold(_) => None,
+        }
+    }
+}
+
+/// Answer without faults; they are added at the end of each call.
+pub(super) type Plain = Box<Response<Payload>>;
+
+/// `{"message": …}` as GitLab words it: `403 Forbidden`.
+pub(super) fn error(status: StatusCode) -> Plain {
+    message(status, &status_line(status))
+}
+
+/// `{"message": "403 Forbidden - reason"}`.
+pub(super) fn error_because(status: StatusCode, reason: &str) -> Plain {
+    message(status, &format!("{} - {reason}", status_line(status)))
+}
+
+/// `{"message": "…"}`.
+pub(super) fn message(status: StatusCode, text: &str) -> Plain {
+    json(status, &json!({ "message": text }))
+}
+
+/// `{"message": {"field": ["problem"]}}`, the shape of validation errors.
+pub(super) fn invalid_field(field: &str, problem: &str) -> Plain {
+    json(StatusCode::BAD_REQUEST, &json!({ "message": { field: [problem] } }))
+}
+
+/// `{"error": "…"}`, the shape of parameter errors.
+pub(super) fn bad_parameter(text: &str) -> Plain {
+    json(StatusCode::BAD_REQUEST, &json!({ "error": text }))
+}
+
+pub(super) fn json(status: StatusCode, value: &Value) -> Plain {
+    let body = Bytes::from(value.to_string());
+    with_type(status, "application/json", body)
+}
+
+/// The status number as text, the body of job updates and uploads.
+pub(super) fn number(status: StatusCode) -> Plain {
+    with_type(status, "text/plain", Bytes::copy_from_slice(status.as_str().as_bytes()))
+}
+
+pub(super) fn empty(status: StatusCode) -> Plain {
+    with_body(status, Bytes::new())
+}
+
+pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: Bytes) -> Plain {
+    let mut response = with_body(status, body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}
+
+fn with_body(status: StatusCode, body: Bytes) -> Plain {
+    let mut response = Box::new(Response::new(Payload::Bytes(body)));
+    *response.status_mut() = status;
+    response
+}
+
+/// Adds a header; a value that no header can hold is left out.
+pub(super) fn add_header(mut response: Plain, name: &'static str, value: &str) -> Plain {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    response
+}
+
+pub(super) const LAST_UPDATE: &str = "x-gitlab-last-update";
+pub(super) const JOB_STATUS: &str = "job-status";
+pub(super) const TRACE_UPDATE_INTERVAL: &str = "x-gitlab-trace-update-interval";
+pub(super) const BUILDS_POLLING: &str = "gitlab-ci-builds-polling";
+
+fn status_line(status: StatusCode) -> String {
+    match status.canonical_reason() {
+        Some(reason) => format!("{} {reason}", status.as_str()),
+        None => status.as_str().to_owned(),
+    }
+}

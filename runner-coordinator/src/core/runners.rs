@@ -1,0 +1,215 @@
+//! The calls below `runners`: registration, verification, deletion, tokens.
+
+use std::time::SystemTime;
+
+use http::StatusCode;
+use http::request::Parts;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::Coordinator;
+use super::answer::{self, Plain};
+use super::event::EventKind;
+use super::ids::RunnerId;
+use super::params::{self, Params};
+use super::runner::{Iso8601, LEGACY_SYSTEM_ID, Manager, NewRunner, Runner};
+
+impl Coordinator {
+    /// `POST runners`
+    pub(super) fn register(&mut self, parts: &Parts, params: &Params, now: SystemTime) -> Plain {
+        let Some(token) = params::token(parts, params, params::RUNNER_TOKEN) else {
+            return missing(&["token"]);
+        };
+        if !self.options.registration {
+            return answer::error(StatusCode::GONE);
+        }
+        if !self.registration_tokens.contains(token) {
+            return answer::error(StatusCode::FORBIDDEN);
+        }
+        let protected = match params.text("access_level") {
+            None | Some("not_protected") => false,
+            Some("ref_protected") => true,
+            Some(_) => return answer::bad_parameter("access_level does not have a valid value"),
+        };
+        let new = NewRunner {
+            description: params.text("description").unwrap_or_default().to_owned(),
+            tags: params
+                .text("tag_list")
+                .unwrap_or_default()
+                .split(',')
+                .map(str::trim)
+                .filter(|tag| !tag.is_empty())
+                .map(str::to_owned)
+                .collect(),
+            run_untagged: params.flag("run_untagged").unwrap_or(true),
+            paused: params.flag("paused").unwrap_or(false),
+            locked: params.flag("locked").unwrap_or(false),
+            protected,
+            maximum_timeout: params.int("maximum_timeout").and_then(|seconds| u64::try_from(seconds).ok()),
+            maintenance_note: params.text("maintenance_note").unwrap_or_default().to_owned(),
+            // Runners that register themselves have tokens without GitLab's prefix for created ones.
+            token: Some(SecretString::from(self.ids.token(""))),
+            token_expires_at: None,
+        };
+        if new.tags.is_empty() && !new.run_untagged {
+            return answer::invalid_field(
+                "tags_list",
+                "can not be empty when runner is not allowed to pick untagged jobs",
+            );
+        }
+        if new.maximum_timeout.is_some_and(|seconds| seconds < 600) {
+            return answer::invalid_field("maximum_timeout", "needs to be at least 10 minutes");
+        }
+        let created = self.create_runner(new);
+        self.emit(now, EventKind::RunnerRegistered { runner: created.id });
+        match self.runners.get(&created.id) {
+            Some(runner) => answer::json(StatusCode::CREATED, &details(runner)),
+            None => answer::error(StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+
+    /// `POST runners/verify`
+    pub(super) fn verify(&mut self, parts: &Parts, params: &Params, now: SystemTime) -> Plain {
+        let id = match self.authenticate(parts, params, now) {
+            Ok(id) => id,
+            Err(refusal) => return refusal,
+        };
+        self.heartbeat(id, params, now);
+        match self.runners.get(&id) {
+            Some(runner) => answer::json(StatusCode::OK, &details(runner)),
+            None => answer::error(StatusCode::FORBIDDEN),
+        }
+    }
+
+    /// `DELETE runners`
+    pub(super) fn unregister(&mut self, parts: &Parts, params: &Params, now: SystemTime) -> Plain {
+        match self.authenticate(parts, params, now) {
+            Ok(id) => {
+                self.runners.remove(&id);
+                self.queue_moved();
+                self.emit(now, EventKind::RunnerUnregistered { runner: id });
+                answer::empty(StatusCode::NO_CONTENT)
+            }
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// `DELETE runners/managers`. The runner stays, even without managers.
+    pub(super) fn unregister_manager(&mut self, parts: &Parts, params: &Params, now: SystemTime) -> Plain {
+        let absent: Vec<&str> = [
+            ("token", params::token(parts, params, params::RUNNER_TOKEN).is_none()),
+            ("system_id", params.text("system_id").is_none()),
+        ]
+        .into_iter()
+        .filter_map(|(name, absent)| absent.then_some(name))
+        .collect();
+        if !absent.is_empty() {
+            return missing(&absent);
+        }
+        let id = match self.authenticate(parts, params, now) {
+            Ok(id) => id,
+            Err(refusal) => return refusal,
+        };
+        let system_id = params.text("system_id").unwrap_or_default().to_owned();
+        let removed = self.runners.get_mut(&id).and_then(|runner| runner.managers.remove(&system_id));
+        if removed.is_none() {
+            return answer::error(StatusCode::NOT_FOUND);
+        }
+        self.emit(now, EventKind::ManagerDeleted { runner: id, system_id });
+        answer::empty(StatusCode::NO_CONTENT)
+    }
+
+    /// `POST runners/reset_authentication_token`, and with an id the form for personal access tokens.
+    pub(super) fn reset_token(
+        &mut self,
+        key: &str,
+        parts: &Parts,
+        params: &Params,
+        now: SystemTime,
+    ) -> Plain {
+        let id = if key.is_empty() {
+            match self.authenticate(parts, params, now) {
+                Ok(id) => id,
+                Err(refusal) => return refusal,
+            }
+        } else {
+            let personal = parts.headers.get(params::PRIVATE_TOKEN).and_then(|value| value.to_str().ok());
+            if !personal.is_some_and(|token| self.personal_tokens.contains(token)) {
+                return answer::error(StatusCode::UNAUTHORIZED);
+            }
+            match key.parse().map(RunnerId) {
+                Ok(id) if self.runners.contains_key(&id) => id,
+                _ => return answer::message(StatusCode::NOT_FOUND, "404 Runner Not Found"),
+            }
+        };
+        let Some(runner) = self.runners.get_mut(&id) else { return answer::error(StatusCode::NOT_FOUND) };
+        let lifetime = self.token_lifetime;
+        let prefix = if runner.is_created() { "glrt-" } else { "" };
+        runner.token = SecretString::from(self.ids.token(prefix));
+        runner.token_expires_at = lifetime.and_then(|lifetime| now.checked_add(lifetime));
+        let mut body = details(runner);
+        if let Some(body) = body.as_object_mut() {
+            body.remove("id");
+        }
+        answer::json(StatusCode::CREATED, &body)
+    }
+
+    /// `GET runners/router/discovery`: there is no job router here.
+    pub(super) fn router_discovery(&self, parts: &Parts, params: &Params, now: SystemTime) -> Plain {
+        match self.authenticate(parts, params, now) {
+            Ok(_) => answer::error(StatusCode::NOT_IMPLEMENTED),
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// The runner that a request speaks for: 400 without a token, 403 for an unknown or expired one.
+    pub(super) fn authenticate(
+        &self,
+        parts: &Parts,
+        params: &Params,
+        now: SystemTime,
+    ) -> Result<RunnerId, Plain> {
+        let token = params::token(parts, params, params::RUNNER_TOKEN).ok_or_else(|| missing(&["token"]))?;
+        self.runners
+            .values()
+            .find(|runner| runner.answers_to(token, now))
+            .map(|runner| runner.id)
+            .ok_or_else(|| answer::error(StatusCode::FORBIDDEN))
+    }
+
+    /// Creates or updates the manager that a request comes from; returns its system id.
+    pub(super) fn heartbeat(&mut self, id: RunnerId, params: &Params, now: SystemTime) -> String {
+        let system_id = params.text("system_id").unwrap_or(LEGACY_SYSTEM_ID).to_owned();
+        let Some(runner) = self.runners.get_mut(&id) else { return system_id };
+        let info = params.has("info").then(|| params.object("info").value());
+        let new = !runner.managers.contains_key(&system_id);
+        let manager = runner
+            .managers
+            .entry(system_id.clone())
+            .or_insert_with(|| Manager { info: Value::Null, contacted_at: now });
+        manager.contacted_at = now;
+        if let Some(info) = info {
+            manager.info = info;
+        }
+        if new {
+            self.emit(now, EventKind::ManagerCreated { runner: id, system_id: system_id.clone() });
+        }
+        system_id
+    }
+}
+
+/// `token is missing`
+pub(super) fn missing(names: &[&str]) -> Plain {
+    let text: Vec<String> = names.iter().map(|name| format!("{name} is missing")).collect();
+    answer::bad_parameter(&text.join(", "))
+}
+
+fn details(runner: &Runner) -> Value {
+    use secrecy::ExposeSecret;
+
+    json!({
+        "id": runner.id.0,
+        "token": runner.token.expose_secret(),
+        "token_expires_at": runner.token_expires_at.map(|at| Iso8601(at).to_string()),
+    })
+}
