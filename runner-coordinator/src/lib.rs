@@ -3,5 +3,6 @@
 pub mod core;
 pub mod http;
 pub mod pipeline;
+pub mod run;
 
 pub use crate::core::fault;

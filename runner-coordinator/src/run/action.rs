@@ -1,0 +1,116 @@
+//! What passes between a running pipeline and its host.
+
+use std::time::SystemTime;
+
+use super::variable::JobVariable;
+use crate::core::{JobId, JobTicket, NewJob};
+
+/// What a pipeline needs from its host while it runs.
+pub trait Host {
+    /// Id and token for a new try of a job; [`Coordinator::reserve_job`](crate::core::Coordinator::reserve_job) makes
+    /// them.
+    fn ticket(&mut self) -> JobTicket;
+
+    /// Git object ids at the commit of the files that some globs match, for `cache:key:files`: of the files
+    /// themselves, or with `last_commits` of the last commits that changed them. Empty when nothing matches.
+    fn object_ids(&self, globs: &[String], last_commits: bool) -> Vec<String>;
+}
+
+/// What the host is asked to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Put a job into the runners' queue.
+    Enqueue {
+        /// Id of this try.
+        job: JobId,
+        /// Full name of the job.
+        name: String,
+        /// The job as the coordinator takes it, ticket included. Boxed: it is large.
+        new_job: Box<NewJob>,
+    },
+    /// Take a job from the queue, or stop it. Its end is to be reported with
+    /// [`PipelineRun::finished`](super::PipelineRun::finished) when it was running.
+    Cancel {
+        /// Id of the try.
+        job: JobId,
+    },
+    /// Compile and run a child pipeline. Report [`started`](super::PipelineRun::started) once it exists and
+    /// [`finished`](super::PipelineRun::finished) with its result when it has ended; a host that cannot run children
+    /// reports a failure with the reason `downstream_pipeline_creation_failed`.
+    StartChild {
+        /// Id of the job that triggers it.
+        job: JobId,
+        /// Full name of that job.
+        name: String,
+        /// Files of the repository that make up the child.
+        files: Vec<String>,
+        /// Variables that the child gets as pipeline variables.
+        variables: Vec<JobVariable>,
+    },
+    /// Call [`advance`](super::PipelineRun::advance) at this time at the latest. Replaces an earlier one.
+    WakeAt(SystemTime),
+    /// Tell the user.
+    Note(String),
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The result.
+    pub end: End,
+    /// Exit code of the script, if the runner sent one.
+    pub exit_code: Option<i64>,
+    /// The archive that was uploaded.
+    pub archive: Option<ArchiveInfo>,
+    /// Variables of the `dotenv` report that was uploaded.
+    pub dotenv: Vec<(String, String)>,
+}
+
+impl Finished {
+    /// Success without artifacts.
+    #[must_use]
+    pub fn success() -> Self {
+        Self { end: End::Success, exit_code: None, archive: None, dotenv: Vec::new() }
+    }
+
+    /// Failure for a reason, without artifacts.
+    #[must_use]
+    pub fn failed(reason: &str) -> Self {
+        Self { end: End::Failed { reason: reason.to_owned() }, ..Self::success() }
+    }
+
+    /// The script ended with an exit code that is not 0.
+    #[must_use]
+    pub fn script_failed(exit_code: i64) -> Self {
+        Self { exit_code: Some(exit_code), ..Self::failed("script_failure") }
+    }
+
+    /// Canceled.
+    #[must_use]
+    pub fn canceled() -> Self {
+        Self { end: End::Canceled, ..Self::success() }
+    }
+}
+
+/// The result of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It ended well.
+    Success,
+    /// It ended badly.
+    Failed {
+        /// Failure reason by GitLab's names; `unknown_failure` without a better one.
+        reason: String,
+    },
+    /// It was canceled.
+    Canceled,
+}
+
+/// The archive of a finished job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ArchiveInfo {
+    /// Name of the file.
+    pub filename: String,
+    /// Size in bytes.
+    pub size: u64,
+}

@@ -1,0 +1,44 @@
+//! Running a compiled pipeline: the job graph, statuses, retries, and what runners receive.
+//!
+//! ```text
+//!  Facts ──► predefined ──► (compiler) ──► Pipeline ─┐
+//!                                         Settings ──┴─► PipelineRun ──► Action::Enqueue(payload), WakeAt, Note, …
+//!                                                             ▲                       │
+//!                                     started · finished · play · cancel ◄── host ◄───┘
+//! ```
+//!
+//! Nothing here does I/O or looks at a clock: time, ids and tokens come in from the [`Host`], and
+//! [`PipelineRun::advance`] returns what is to be done.
+
+mod action;
+mod dotenv;
+mod error;
+mod expand;
+mod facts;
+mod graph;
+mod machine;
+mod payload;
+pub mod predefined;
+mod remote;
+mod retry;
+mod select;
+mod settings;
+mod slug;
+mod status;
+mod variable;
+mod variables;
+mod view;
+
+pub use action::{Action, ArchiveInfo, End, Finished, Host};
+pub use dotenv::{Dotenv, DotenvError, parse_dotenv};
+pub use error::{PlayError, RunError};
+pub use expand::{ExpandError, sort_and_expand};
+pub use facts::{Facts, GitRef, MergeRequest, User};
+pub use machine::PipelineRun;
+pub use remote::Remote;
+pub use select::Selection;
+pub use settings::{Play, RunnerFacts, Settings};
+pub use slug::{environment_slug, slug};
+pub use status::{Start, Status, StatusSet, start};
+pub use variable::JobVariable;
+pub use view::{JobView, Outcome, Try};
