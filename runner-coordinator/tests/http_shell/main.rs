@@ -1,0 +1,6 @@
+//! The coordinator on a socket.
+
+mod artifacts;
+mod faults;
+mod jobs;
+mod support;

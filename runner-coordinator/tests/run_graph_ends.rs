@@ -1,0 +1,169 @@
+//! Every graph ends: whatever jobs there are and however they end, nothing waits for ever.
+
+mod run_support;
+
+use proptest::prelude::*;
+use run_support::{TestHost, job, need, now, pipeline, settings};
+use runner_coordinator::pipeline::{AllowFailure, Job, When};
+use runner_coordinator::run::{Action, Finished, Outcome, PipelineRun, Status};
+
+const STAGES: [&str; 5] = [".pre", "build", "test", "deploy", ".post"];
+
+#[derive(Debug, Clone)]
+struct Shape {
+    stage: usize,
+    when: When,
+    allow_failure: AllowFailure,
+    /// Seeds of needs: each picks one of the jobs before this one.
+    needs: Option<Vec<usize>>,
+    retries: u8,
+    group: Option<u8>,
+    /// How each of its tries ends.
+    ends: Vec<bool>,
+}
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let when = prop::sample::select(vec![
+        When::OnSuccess,
+        When::OnSuccess,
+        When::OnFailure,
+        When::Always,
+        When::Manual,
+        When::Delayed,
+    ]);
+    let allow_failure = prop::sample::select(vec![
+        AllowFailure::No,
+        AllowFailure::No,
+        AllowFailure::Yes,
+        AllowFailure::ExitCodes(vec![1]),
+        AllowFailure::ExitCodes(vec![2]),
+    ]);
+    let needs = prop::option::of(prop::collection::vec(any::<usize>(), 0..4));
+    let group = prop::option::of(0_u8..2);
+    let ends = prop::collection::vec(any::<bool>(), 3);
+    (0..STAGES.len(), when, allow_failure, needs, 0_u8..3, group, ends).prop_map(
+        |(stage, when, allow_failure, needs, retries, group, ends)| Shape {
+            stage,
+            when,
+            allow_failure,
+            needs,
+            retries,
+            group,
+            ends,
+        },
+    )
+}
+
+/// Jobs in a random order of stages; needs point to any job of the same or an earlier stage that was made before.
+fn jobs(shapes: &[Shape]) -> Vec<Job> {
+    let mut jobs: Vec<Job> = Vec::new();
+    for (index, shape) in shapes.iter().enumerate() {
+        let mut made = job(&format!("j{index}"), STAGES[shape.stage]);
+        made.when = shape.when;
+        made.start_in = (shape.when == When::Delayed).then(|| std::time::Duration::from_secs(5));
+        made.allow_failure = shape.allow_failure.clone();
+        made.retry.max = shape.retries;
+        made.resource_group = shape.group.map(|group| format!("g{group}"));
+        let candidates: Vec<usize> = (0..index).filter(|other| shapes[*other].stage <= shape.stage).collect();
+        made.needs = shape.needs.as_ref().map(|seeds| {
+            let picked = seeds.iter().filter_map(|seed| candidates.get(seed % candidates.len().max(1)));
+            picked.map(|other| need(&format!("j{other}"))).collect()
+        });
+        jobs.push(made);
+    }
+    // Reversed, so that the order in which jobs are written says nothing about what they need.
+    jobs.reverse();
+    jobs
+}
+
+/// Runs a pipeline to its end, finishing the queued job that `pick` chooses; plays manual jobs when `play` says so.
+fn run_to_end(
+    shapes: &[Shape],
+    picks: &[usize],
+    play: bool,
+    cancel_after: Option<usize>,
+) -> (PipelineRun, Outcome) {
+    let mut run = PipelineRun::new(pipeline(jobs(shapes)), settings()).unwrap();
+    let mut host = TestHost::new();
+    let mut at = now();
+    let mut queue = Vec::new();
+    let mut wake = None;
+    for step in 0.. {
+        assert!(step < 40 * (shapes.len() + 1), "does not end: {run:?}");
+        if cancel_after == Some(step) {
+            run.cancel(at);
+        }
+        for action in run.advance(at, &mut host) {
+            match action {
+                Action::Enqueue { job, .. } => queue.push(job),
+                Action::WakeAt(next) => wake = Some(next),
+                Action::Cancel { job } => {
+                    queue.retain(|queued| *queued != job);
+                    run.finished(job, Finished::canceled(), at);
+                }
+                Action::Note(_) | Action::StartChild { .. } => {}
+            }
+        }
+        if let Some(outcome) = run.outcome() {
+            let waiting = run.jobs().find(|job| job.status == Status::Manual).map(|job| job.job.name.clone());
+            match waiting.filter(|_| play && outcome != Outcome::Canceled) {
+                Some(name) => run.play(&name).unwrap(),
+                None => return (run, outcome),
+            }
+            continue;
+        }
+        if queue.is_empty() {
+            // Nothing to finish: then it is a delay or the end of a cancel that is waited for.
+            at = wake.take().unwrap_or(at);
+            continue;
+        }
+        let pick = picks.get(step % picks.len().max(1)).copied().unwrap_or_default();
+        let id = queue.remove(pick % queue.len());
+        let view = run.job_of(id).unwrap();
+        let index: usize = view.job.name[1..].parse().unwrap();
+        let ok = shapes[index].ends[(view.tries.len() - 1) % shapes[index].ends.len()];
+        run.started(id, at);
+        run.finished(id, if ok { Finished::success() } else { Finished::script_failed(1) }, at);
+    }
+    unreachable!()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_graph_ends(
+        shapes in prop::collection::vec(shape(), 0..14),
+        picks in prop::collection::vec(any::<usize>(), 1..8),
+        play in any::<bool>(),
+        cancel_after in prop::option::of(0_usize..12),
+    ) {
+        let (run, outcome) = run_to_end(&shapes, &picks, play, cancel_after);
+        let left: Vec<_> = run.jobs().filter(|job| !job.status.is_complete()).collect();
+        match &outcome {
+            Outcome::Blocked { manual } => prop_assert!(!manual.is_empty() && !play),
+            Outcome::Canceled => prop_assert!(left.iter().all(|job| job.status == Status::Manual)),
+            Outcome::Failed => prop_assert!(run.jobs().any(|job| job.status == Status::Failed)),
+            _ => prop_assert!(left.iter().all(|job| job.status == Status::Manual && job.failure_allowed)),
+        }
+        if play && outcome != Outcome::Canceled {
+            prop_assert!(left.is_empty(), "left: {:?}", left);
+        }
+        for job in run.jobs() {
+            prop_assert!(job.tries.len() <= usize::from(job.job.retry.max) + 1);
+        }
+    }
+
+    /// The order in which jobs end changes nothing about who ran, unless a resource group is involved.
+    #[test]
+    fn order_of_ends_does_not_matter(
+        shapes in prop::collection::vec(shape(), 0..12),
+        picks in prop::collection::vec(any::<usize>(), 1..8),
+    ) {
+        let statuses = |picks: &[usize]| {
+            let (run, outcome) = run_to_end(&shapes, picks, false, None);
+            (run.jobs().map(|job| job.status).collect::<Vec<_>>(), outcome)
+        };
+        prop_assert_eq!(statuses(&[0]), statuses(&picks));
+    }
+}

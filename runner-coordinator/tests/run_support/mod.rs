@@ -1,0 +1,240 @@
+//! Jobs, facts and a host for the tests of `run`.
+
+#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses a part of this")]
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use runner_coordinator::core::{Coordinator, JobId, JobTicket, Options};
+use runner_coordinator::pipeline::{AllowFailure, Job, Need, Pipeline, Retry, Span, Variable, When, Work};
+use runner_coordinator::run::{
+    Action, Facts, Finished, GitRef, Host, Outcome, PipelineRun, Remote, Settings, Status, User,
+};
+use serde_json::Value;
+
+pub fn now() -> SystemTime {
+    // 2026-01-02T03:04:05Z
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045)
+}
+
+pub fn facts() -> Facts {
+    Facts {
+        remote: Remote::parse("https://git.example.org/group/project.git"),
+        directory: "project".to_owned(),
+        git_ref: GitRef::Branch("main".to_owned()),
+        sha: "0123456789abcdef0123456789abcdef01234567".to_owned(),
+        before_sha: "0".repeat(40),
+        message: "Add a thing\n\nIt was missing.\n".to_owned(),
+        author: "Ada <ada@example.org>".to_owned(),
+        timestamp: "2026-01-01T00:00:00+01:00".to_owned(),
+        default_branch: "main".to_owned(),
+        config_path: ".gitlab-ci.yml".to_owned(),
+        protected: true,
+        source: "push".to_owned(),
+        pipeline_id: 7,
+        pipeline_iid: 3,
+        created_at: now(),
+        server_url: "http://localhost:4000".to_owned(),
+        repository_url: "http://localhost:4000/group/project.git".to_owned(),
+        object_format: "sha1".to_owned(),
+        registry: None,
+        user: User {
+            id: 1000,
+            login: "ada".to_owned(),
+            name: "Ada".to_owned(),
+            email: "ada@example.org".to_owned(),
+        },
+    }
+}
+
+pub fn settings() -> Settings {
+    Settings::new(facts())
+}
+
+/// A job with a script and nothing else.
+pub fn job(name: &str, stage: &str) -> Job {
+    Job {
+        name: name.to_owned(),
+        base: name.to_owned(),
+        stage: stage.to_owned(),
+        work: Work::Script {
+            before_script: Vec::new(),
+            script: vec!["true".to_owned()],
+            after_script: Vec::new(),
+        },
+        when: When::OnSuccess,
+        start_in: None,
+        allow_failure: AllowFailure::No,
+        needs: None,
+        dependencies: None,
+        variables: Vec::new(),
+        node: None,
+        image: None,
+        services: Vec::new(),
+        artifacts: None,
+        cache: Vec::new(),
+        retry: Retry::default(),
+        timeout: None,
+        tags: Vec::new(),
+        interruptible: false,
+        resource_group: None,
+        environment: None,
+        coverage: None,
+        pre_get_sources_script: Vec::new(),
+        manual_confirmation: None,
+        span: Span { file: ".gitlab-ci.yml".into(), line: 1, column: 1 },
+    }
+}
+
+pub fn with(mut job: Job, change: impl FnOnce(&mut Job)) -> Job {
+    change(&mut job);
+    job
+}
+
+pub fn when(job: Job, when: When) -> Job {
+    with(job, |job| job.when = when)
+}
+
+pub fn needs(job: Job, names: &[&str]) -> Job {
+    with(job, |job| job.needs = Some(names.iter().map(|name| need(name)).collect()))
+}
+
+pub fn need(name: &str) -> Need {
+    Need { job: name.to_owned(), artifacts: true, optional: false }
+}
+
+pub fn allowed(job: Job) -> Job {
+    with(job, |job| job.allow_failure = AllowFailure::Yes)
+}
+
+pub fn variable(key: &str, value: &str) -> Variable {
+    Variable { key: key.to_owned(), value: value.to_owned(), raw: false }
+}
+
+pub fn pipeline(jobs: Vec<Job>) -> Pipeline {
+    let stages = [".pre", "build", "test", "deploy", ".post"].map(str::to_owned).to_vec();
+    Pipeline { name: None, stages, jobs, notes: Vec::new() }
+}
+
+/// Tickets from a coordinator, object ids from a table.
+pub struct TestHost {
+    pub coordinator: Coordinator,
+    pub objects: BTreeMap<String, String>,
+}
+
+impl TestHost {
+    pub fn new() -> Self {
+        Self { coordinator: Coordinator::new(Options::default()), objects: BTreeMap::new() }
+    }
+}
+
+impl Host for TestHost {
+    fn ticket(&mut self) -> JobTicket {
+        self.coordinator.reserve_job()
+    }
+
+    fn object_ids(&self, globs: &[String], _last_commits: bool) -> Vec<String> {
+        globs.iter().filter_map(|glob| self.objects.get(glob).cloned()).collect()
+    }
+}
+
+/// A run with a clock and everything it asked for so far.
+pub struct Driver {
+    pub run: PipelineRun,
+    pub host: TestHost,
+    pub now: SystemTime,
+    pub enqueued: BTreeMap<JobId, Value>,
+    pub canceled: Vec<JobId>,
+    pub notes: Vec<String>,
+    pub wake: Option<SystemTime>,
+    pub children: Vec<Action>,
+}
+
+impl Driver {
+    pub fn new(jobs: Vec<Job>) -> Self {
+        Self::with_settings(jobs, settings())
+    }
+
+    pub fn with_settings(jobs: Vec<Job>, settings: Settings) -> Self {
+        let mut driver = Self {
+            run: PipelineRun::new(pipeline(jobs), settings).unwrap(),
+            host: TestHost::new(),
+            now: now(),
+            enqueued: BTreeMap::new(),
+            canceled: Vec::new(),
+            notes: Vec::new(),
+            wake: None,
+            children: Vec::new(),
+        };
+        driver.advance();
+        driver
+    }
+
+    pub fn advance(&mut self) {
+        for action in self.run.advance(self.now, &mut self.host) {
+            match action {
+                Action::Enqueue { job, new_job, .. } => {
+                    assert_eq!(new_job.ticket.as_ref().unwrap().id, job);
+                    self.enqueued.insert(job, new_job.payload);
+                }
+                Action::Cancel { job } => self.canceled.push(job),
+                Action::WakeAt(at) => self.wake = Some(at),
+                Action::Note(note) => self.notes.push(note),
+                child @ Action::StartChild { .. } => self.children.push(child),
+            }
+        }
+        assert!(self.run.advance(self.now, &mut self.host).is_empty(), "advance is idempotent");
+    }
+
+    pub fn id(&self, name: &str) -> JobId {
+        self.run.job(name).unwrap().last_try().unwrap_or_else(|| panic!("{name} has no try")).id
+    }
+
+    pub fn payload(&self, name: &str) -> &Value {
+        &self.enqueued[&self.id(name)]
+    }
+
+    pub fn finish(&mut self, name: &str, finished: Finished) {
+        let id = self.id(name);
+        self.run.started(id, self.now);
+        assert!(self.run.finished(id, finished, self.now), "{name} is not running");
+        self.advance();
+    }
+
+    pub fn succeed(&mut self, name: &str) {
+        self.finish(name, Finished::success());
+    }
+
+    pub fn fail(&mut self, name: &str) {
+        self.finish(name, Finished::script_failed(1));
+    }
+
+    pub fn play(&mut self, name: &str) {
+        self.run.play(name).unwrap();
+        self.advance();
+    }
+
+    pub fn status(&self, name: &str) -> Status {
+        self.run.job(name).unwrap().status
+    }
+
+    /// `a:pending b:created`, in the order of the jobs.
+    pub fn statuses(&self) -> String {
+        let each = self.run.jobs().map(|job| format!("{}:{}", job.job.name, job.status));
+        each.collect::<Vec<_>>().join(" ")
+    }
+
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.run.outcome()
+    }
+}
+
+/// The last value of a variable in a payload.
+pub fn value<'a>(payload: &'a Value, key: &str) -> Option<&'a str> {
+    entry(payload, key)?["value"].as_str()
+}
+
+/// The last entry of a variable in a payload.
+pub fn entry<'a>(payload: &'a Value, key: &str) -> Option<&'a Value> {
+    payload["variables"].as_array()?.iter().rev().find(|entry| entry["key"] == key)
+}
