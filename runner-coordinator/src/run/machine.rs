@@ -1,24 +1,18 @@
 //! The state machine of a running pipeline.
 
-use std::collections::HashSet;
 use std::time::SystemTime;
 
-use secrecy::ExposeSecret;
-
-use super::action::{Action, End, Finished, Host};
+use super::action::{Action, Finished, Host};
 use super::error::{PlayError, RunError};
-use super::expand;
 use super::graph::Graph;
-use super::payload::{Dependency, Parts};
-use super::retry::is_retried;
+use super::node::Node;
 use super::select::is_meant;
 use super::settings::{Play, Settings};
 use super::status::{Start, Status, StatusSet, start};
-use super::variable::JobVariable;
-use super::variables::{Sources, TryFacts};
-use super::view::{JobView, Outcome, Try};
-use crate::core::{JobId, JobTicket, NewJob};
-use crate::pipeline::{AllowFailure, Job, Pipeline, TriggerTarget, When, Work};
+use super::variables::TryFacts;
+use super::view::{JobView, Outcome};
+use crate::core::JobId;
+use crate::pipeline::{Job, Pipeline, When, Work};
 
 /// A pipeline that runs: which jobs wait, run and have ended, and what has to happen next.
 ///
@@ -27,33 +21,16 @@ use crate::pipeline::{AllowFailure, Job, Pipeline, TriggerTarget, When, Work};
 /// [`advance`](Self::advance) and does what that returns, until [`outcome`](Self::outcome) is there.
 #[derive(Debug)]
 pub struct PipelineRun {
-    settings: Settings,
-    name: Option<String>,
+    pub(super) settings: Settings,
+    pub(super) name: Option<String>,
     stages: Vec<String>,
-    nodes: Vec<Node>,
-    graph: Graph,
-    actions: Vec<Action>,
+    pub(super) nodes: Vec<Node>,
+    pub(super) graph: Graph,
+    pub(super) actions: Vec<Action>,
     canceled: bool,
     /// Something happened since the last `advance`.
     dirty: bool,
     next_wake: Option<SystemTime>,
-}
-
-/// A job and what has become of it.
-#[derive(Debug)]
-struct Node {
-    job: Job,
-    status: Status,
-    failure_allowed: bool,
-    /// Does not wait to be played.
-    played: bool,
-    /// It is decided that it runs, but its next try does not exist yet.
-    ready: bool,
-    /// When its delay is over.
-    wake: Option<SystemTime>,
-    /// Its resource group, expanded; known once it has been ready.
-    resource: Option<String>,
-    tries: Vec<Try>,
 }
 
 impl PipelineRun {
@@ -71,15 +48,9 @@ impl PipelineRun {
             Play::All => true,
             Play::Named(names) => names.iter().any(|name| is_meant(name, job)),
         };
-        let nodes = pipeline.jobs.into_iter().map(|job| Node {
-            status: Status::Created,
-            failure_allowed: job.allow_failure == AllowFailure::Yes,
-            played: selected.played.contains(&job.name) || is_played(&job),
-            ready: false,
-            wake: None,
-            resource: None,
-            tries: Vec::new(),
-            job,
+        let nodes = pipeline.jobs.into_iter().map(|job| {
+            let played = selected.played.contains(&job.name) || is_played(&job);
+            Node::new(job, played)
         });
         let run = Self {
             nodes: nodes.collect(),
@@ -323,148 +294,6 @@ impl PipelineRun {
         true
     }
 
-    /// Makes tries of the jobs that are to run, as far as their resource groups allow.
-    fn launch_ready(&mut self, now: SystemTime, host: &mut dyn Host) -> bool {
-        let mut changed = false;
-        let holds = |node: &&Node| !node.ready && node.is_on_runner();
-        let mut taken: HashSet<String> =
-            self.nodes.iter().filter(holds).filter_map(|node| node.resource.clone()).collect();
-        for index in 0..self.nodes.len() {
-            if !self.nodes[index].ready {
-                continue;
-            }
-            let resource = self.resource_of(index);
-            if resource.as_ref().is_some_and(|resource| taken.contains(resource)) {
-                self.nodes[index].status = Status::WaitingForResource;
-                continue;
-            }
-            self.nodes[index].resource.clone_from(&resource);
-            self.launch(index, now, host);
-            if self.nodes[index].is_on_runner() {
-                taken.extend(resource);
-            }
-            changed = true;
-        }
-        changed
-    }
-
-    fn resource_of(&self, index: usize) -> Option<String> {
-        let job = &self.nodes[index].job;
-        let group = job.resource_group.as_ref()?;
-        let dotenv = self.dotenv_for(index);
-        let variables = self.sources(job, TryFacts::NONE, &dotenv).expanded().unwrap_or_default();
-        Some(expand::expand(group, &variables))
-    }
-
-    fn launch(&mut self, index: usize, now: SystemTime, host: &mut dyn Host) {
-        let ticket = host.ticket();
-        let action = match &self.nodes[index].job.work {
-            Work::Script { .. } => self.enqueue(index, &ticket, now, host),
-            Work::Trigger(trigger) => match &trigger.target {
-                TriggerTarget::Include(files) => {
-                    let (name, files) = (self.nodes[index].job.name.clone(), files.clone());
-                    let variables = self.forwarded(index, &ticket, now);
-                    Action::StartChild { job: ticket.id, name, files, variables }
-                }
-                TriggerTarget::Project { project, .. } => {
-                    let note = self.project_note(index, project, &ticket, now);
-                    let status =
-                        if self.settings.skip_project_triggers { Status::Skipped } else { Status::Success };
-                    self.nodes[index].end_at_once(ticket.id, status, now);
-                    self.actions.push(Action::Note(note));
-                    return;
-                }
-            },
-        };
-        self.nodes[index].begin(ticket.id, now);
-        self.actions.push(action);
-    }
-
-    fn enqueue(&mut self, index: usize, ticket: &JobTicket, now: SystemTime, host: &dyn Host) -> Action {
-        let (variables, note) = self.variables_for(index, ticket, now);
-        self.actions.extend(note.map(Action::Note));
-        let job = &self.nodes[index].job;
-        let dependencies: Vec<Dependency<'_>> = self.dependencies(index).collect();
-        let parts = Parts {
-            settings: &self.settings,
-            job,
-            id: ticket.id,
-            token: ticket.token.expose_secret(),
-            variables: &variables,
-            dependencies: &dependencies,
-            host,
-        };
-        let mut new_job = NewJob::new(parts.payload());
-        new_job.ticket = Some(ticket.clone());
-        new_job.tags = job.tags.iter().map(|tag| expand::expand(tag, &variables)).collect();
-        if matches!(job.allow_failure, AllowFailure::ExitCodes(_)) {
-            new_job.required_features.insert("return_exit_code".to_owned());
-        }
-        Action::Enqueue { job: ticket.id, name: job.name.clone(), new_job: Box::new(new_job) }
-    }
-
-    /// The job's variables, expanded. A circle that only a dotenv report closes cannot fail the pipeline any more:
-    /// then they are sent as written, with a note.
-    fn variables_for(
-        &self,
-        index: usize,
-        ticket: &JobTicket,
-        now: SystemTime,
-    ) -> (Vec<JobVariable>, Option<String>) {
-        let job = &self.nodes[index].job;
-        let dotenv = self.dotenv_for(index);
-        let of_try = TryFacts { id: ticket.id.0, token: ticket.token.expose_secret(), at: now };
-        let sources = self.sources(job, of_try, &dotenv);
-        match sources.expanded() {
-            Ok(variables) => (variables, None),
-            Err(error) => {
-                let note = format!("{}: {error}; variables are sent unexpanded", job.name);
-                (sources.in_order().unwrap_or_default(), Some(note))
-            }
-        }
-    }
-
-    /// Variables of the file that a child pipeline gets, with the values they have for the trigger job.
-    fn forwarded(&self, index: usize, ticket: &JobTicket, now: SystemTime) -> Vec<JobVariable> {
-        let (variables, _) = self.variables_for(index, ticket, now);
-        let mut seen = HashSet::new();
-        let of_file = self.nodes[index].job.variables.iter().filter(|variable| seen.insert(&variable.key));
-        let value = |key: &String| variables.iter().rev().find(|variable| variable.key == *key).cloned();
-        of_file.filter_map(|variable| value(&variable.key)).collect()
-    }
-
-    fn project_note(&self, index: usize, project: &str, ticket: &JobTicket, now: SystemTime) -> String {
-        let (variables, _) = self.variables_for(index, ticket, now);
-        let project = expand::expand(project, &variables);
-        let ends = if self.settings.skip_project_triggers { "skipped" } else { "counted as success" };
-        format!(
-            "{}: the pipeline of project {project} is not triggered; the job is {ends}",
-            self.nodes[index].job.name
-        )
-    }
-
-    fn sources<'a>(
-        &'a self,
-        job: &'a Job,
-        of_try: TryFacts<'a>,
-        dotenv: &'a [(String, String)],
-    ) -> Sources<'a> {
-        Sources { settings: &self.settings, pipeline_name: self.name.as_deref(), job, of_try, dotenv }
-    }
-
-    fn dotenv_for(&self, index: usize) -> Vec<(String, String)> {
-        let tries = self.graph.downloads[index].iter().filter_map(|other| self.nodes[*other].tries.last());
-        tries.flat_map(|last| last.dotenv.iter().cloned()).collect()
-    }
-
-    fn dependencies(&self, index: usize) -> impl Iterator<Item = Dependency<'_>> {
-        self.graph.downloads[index].iter().filter_map(|other| {
-            let node = &self.nodes[*other];
-            let last = node.tries.last()?;
-            Some(Dependency { id: last.id, name: &node.job.name, archive: last.archive.as_ref()? })
-        })
-    }
-
     fn reset_skipped(&mut self, played: &[usize]) {
         let dependents = self.graph.with_dependents(played);
         let first_stage = played.iter().map(|index| self.graph.stages[*index]).min();
@@ -480,104 +309,5 @@ impl PipelineRun {
         for node in &mut self.nodes {
             self.actions.extend(node.cancel(now).map(|job| Action::Cancel { job }));
         }
-    }
-}
-
-impl Node {
-    fn view(&self) -> JobView<'_> {
-        JobView {
-            job: &self.job,
-            status: self.status,
-            failure_allowed: self.failure_allowed,
-            tries: &self.tries,
-        }
-    }
-
-    fn add_to(&self, set: &mut StatusSet) {
-        set.insert(self.status, self.failure_allowed);
-    }
-
-    /// Whether its last try is in the queue, or a runner has it.
-    fn is_on_runner(&self) -> bool {
-        !self.ready && matches!(self.status, Status::Pending | Status::Running | Status::Canceling)
-    }
-
-    fn set_status(&mut self, status: Status) {
-        self.status = status;
-        if let Some(last) = self.tries.last_mut() {
-            last.status = status;
-        }
-    }
-
-    /// Runs it (again) as soon as possible.
-    fn requeue(&mut self) {
-        self.ready = true;
-        self.wake = None;
-        self.status = Status::Pending;
-        self.failure_allowed = self.job.allow_failure == AllowFailure::Yes;
-    }
-
-    fn begin(&mut self, id: JobId, now: SystemTime) {
-        self.ready = false;
-        self.tries.push(Try::queued(id, now));
-        self.set_status(Status::Pending);
-    }
-
-    fn end_at_once(&mut self, id: JobId, status: Status, now: SystemTime) {
-        self.begin(id, now);
-        self.set_status(status);
-        if let Some(last) = self.tries.last_mut() {
-            last.started = Some(now);
-            last.finished = Some(now);
-        }
-    }
-
-    fn finish(&mut self, finished: Finished, now: SystemTime) {
-        let Finished { end, exit_code, archive, dotenv } = finished;
-        let (status, reason) = match end {
-            _ if self.status == Status::Canceling => (Status::Canceled, None),
-            End::Success => (Status::Success, None),
-            End::Failed { reason } => (Status::Failed, Some(reason)),
-            End::Canceled => (Status::Canceled, None),
-        };
-        if let AllowFailure::ExitCodes(codes) = &self.job.allow_failure {
-            let is_listed = codes.iter().any(|code| Some(i64::from(*code)) == exit_code);
-            self.failure_allowed = status == Status::Failed && is_listed;
-        }
-        self.set_status(status);
-        if let Some(last) = self.tries.last_mut() {
-            last.finished = Some(now);
-            last.failure_reason = reason;
-            last.exit_code = exit_code;
-            last.archive = archive;
-            last.dotenv = dotenv;
-        }
-    }
-
-    fn wants_retry(&self) -> bool {
-        let Some(last) = self.tries.last().filter(|_| self.status == Status::Failed) else { return false };
-        let reason = last.failure_reason.as_deref().unwrap_or("unknown_failure");
-        is_retried(&self.job.retry, reason, last.exit_code, self.tries.len())
-    }
-
-    /// Cancels it unless it has ended or is manual. Returns the id of a try that the host has to stop.
-    fn cancel(&mut self, now: SystemTime) -> Option<JobId> {
-        let on_runner = self.is_on_runner().then(|| self.tries.last().map(|last| last.id)).flatten();
-        match self.status {
-            Status::Running => self.set_status(Status::Canceling),
-            Status::Pending if on_runner.is_some() => {
-                self.set_status(Status::Canceled);
-                if let Some(last) = self.tries.last_mut() {
-                    last.finished = Some(now);
-                }
-            }
-            Status::Created | Status::Pending | Status::WaitingForResource | Status::Scheduled => {
-                self.status = Status::Canceled;
-                self.ready = false;
-                self.wake = None;
-            }
-            _ => return None,
-        }
-        on_runner
     }
 }

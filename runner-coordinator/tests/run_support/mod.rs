@@ -12,12 +12,12 @@ use runner_coordinator::run::{
 };
 use serde_json::Value;
 
-pub fn now() -> SystemTime {
+pub(crate) fn now() -> SystemTime {
     // 2026-01-02T03:04:05Z
     SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_323_045)
 }
 
-pub fn facts() -> Facts {
+pub(crate) fn facts() -> Facts {
     Facts {
         remote: Remote::parse("https://git.example.org/group/project.git"),
         directory: "project".to_owned(),
@@ -47,12 +47,12 @@ pub fn facts() -> Facts {
     }
 }
 
-pub fn settings() -> Settings {
+pub(crate) fn settings() -> Settings {
     Settings::new(facts())
 }
 
 /// A job with a script and nothing else.
-pub fn job(name: &str, stage: &str) -> Job {
+pub(crate) fn job(name: &str, stage: &str) -> Job {
     Job {
         name: name.to_owned(),
         base: name.to_owned(),
@@ -86,44 +86,44 @@ pub fn job(name: &str, stage: &str) -> Job {
     }
 }
 
-pub fn with(mut job: Job, change: impl FnOnce(&mut Job)) -> Job {
+pub(crate) fn with(mut job: Job, change: impl FnOnce(&mut Job)) -> Job {
     change(&mut job);
     job
 }
 
-pub fn when(job: Job, when: When) -> Job {
+pub(crate) fn when(job: Job, when: When) -> Job {
     with(job, |job| job.when = when)
 }
 
-pub fn needs(job: Job, names: &[&str]) -> Job {
+pub(crate) fn needs(job: Job, names: &[&str]) -> Job {
     with(job, |job| job.needs = Some(names.iter().map(|name| need(name)).collect()))
 }
 
-pub fn need(name: &str) -> Need {
+pub(crate) fn need(name: &str) -> Need {
     Need { job: name.to_owned(), artifacts: true, optional: false }
 }
 
-pub fn allowed(job: Job) -> Job {
+pub(crate) fn allowed(job: Job) -> Job {
     with(job, |job| job.allow_failure = AllowFailure::Yes)
 }
 
-pub fn variable(key: &str, value: &str) -> Variable {
+pub(crate) fn variable(key: &str, value: &str) -> Variable {
     Variable { key: key.to_owned(), value: value.to_owned(), raw: false }
 }
 
-pub fn pipeline(jobs: Vec<Job>) -> Pipeline {
+pub(crate) fn pipeline(jobs: Vec<Job>) -> Pipeline {
     let stages = [".pre", "build", "test", "deploy", ".post"].map(str::to_owned).to_vec();
     Pipeline { name: None, stages, jobs, notes: Vec::new() }
 }
 
 /// Tickets from a coordinator, object ids from a table.
-pub struct TestHost {
-    pub coordinator: Coordinator,
-    pub objects: BTreeMap<String, String>,
+pub(crate) struct TestHost {
+    pub(crate) coordinator: Coordinator,
+    pub(crate) objects: BTreeMap<String, String>,
 }
 
 impl TestHost {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { coordinator: Coordinator::new(Options::default()), objects: BTreeMap::new() }
     }
 }
@@ -139,23 +139,23 @@ impl Host for TestHost {
 }
 
 /// A run with a clock and everything it asked for so far.
-pub struct Driver {
-    pub run: PipelineRun,
-    pub host: TestHost,
-    pub now: SystemTime,
-    pub enqueued: BTreeMap<JobId, Value>,
-    pub canceled: Vec<JobId>,
-    pub notes: Vec<String>,
-    pub wake: Option<SystemTime>,
-    pub children: Vec<Action>,
+pub(crate) struct Driver {
+    pub(crate) run: PipelineRun,
+    pub(crate) host: TestHost,
+    pub(crate) now: SystemTime,
+    pub(crate) enqueued: BTreeMap<JobId, Value>,
+    pub(crate) canceled: Vec<JobId>,
+    pub(crate) notes: Vec<String>,
+    pub(crate) wake: Option<SystemTime>,
+    pub(crate) children: Vec<Action>,
 }
 
 impl Driver {
-    pub fn new(jobs: Vec<Job>) -> Self {
+    pub(crate) fn new(jobs: Vec<Job>) -> Self {
         Self::with_settings(jobs, settings())
     }
 
-    pub fn with_settings(jobs: Vec<Job>, settings: Settings) -> Self {
+    pub(crate) fn with_settings(jobs: Vec<Job>, settings: Settings) -> Self {
         let mut driver = Self {
             run: PipelineRun::new(pipeline(jobs), settings).unwrap(),
             host: TestHost::new(),
@@ -170,7 +170,7 @@ impl Driver {
         driver
     }
 
-    pub fn advance(&mut self) {
+    pub(crate) fn advance(&mut self) {
         for action in self.run.advance(self.now, &mut self.host) {
             match action {
                 Action::Enqueue { job, new_job, .. } => {
@@ -186,55 +186,55 @@ impl Driver {
         assert!(self.run.advance(self.now, &mut self.host).is_empty(), "advance is idempotent");
     }
 
-    pub fn id(&self, name: &str) -> JobId {
+    pub(crate) fn id(&self, name: &str) -> JobId {
         self.run.job(name).unwrap().last_try().unwrap_or_else(|| panic!("{name} has no try")).id
     }
 
-    pub fn payload(&self, name: &str) -> &Value {
+    pub(crate) fn payload(&self, name: &str) -> &Value {
         &self.enqueued[&self.id(name)]
     }
 
-    pub fn finish(&mut self, name: &str, finished: Finished) {
+    pub(crate) fn finish(&mut self, name: &str, finished: Finished) {
         let id = self.id(name);
         self.run.started(id, self.now);
         assert!(self.run.finished(id, finished, self.now), "{name} is not running");
         self.advance();
     }
 
-    pub fn succeed(&mut self, name: &str) {
+    pub(crate) fn succeed(&mut self, name: &str) {
         self.finish(name, Finished::success());
     }
 
-    pub fn fail(&mut self, name: &str) {
+    pub(crate) fn fail(&mut self, name: &str) {
         self.finish(name, Finished::script_failed(1));
     }
 
-    pub fn play(&mut self, name: &str) {
+    pub(crate) fn play(&mut self, name: &str) {
         self.run.play(name).unwrap();
         self.advance();
     }
 
-    pub fn status(&self, name: &str) -> Status {
+    pub(crate) fn status(&self, name: &str) -> Status {
         self.run.job(name).unwrap().status
     }
 
     /// `a:pending b:created`, in the order of the jobs.
-    pub fn statuses(&self) -> String {
+    pub(crate) fn statuses(&self) -> String {
         let each = self.run.jobs().map(|job| format!("{}:{}", job.job.name, job.status));
         each.collect::<Vec<_>>().join(" ")
     }
 
-    pub fn outcome(&self) -> Option<Outcome> {
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
         self.run.outcome()
     }
 }
 
 /// The last value of a variable in a payload.
-pub fn value<'a>(payload: &'a Value, key: &str) -> Option<&'a str> {
+pub(crate) fn value<'a>(payload: &'a Value, key: &str) -> Option<&'a str> {
     entry(payload, key)?["value"].as_str()
 }
 
 /// The last entry of a variable in a payload.
-pub fn entry<'a>(payload: &'a Value, key: &str) -> Option<&'a Value> {
+pub(crate) fn entry<'a>(payload: &'a Value, key: &str) -> Option<&'a Value> {
     payload["variables"].as_array()?.iter().rev().find(|entry| entry["key"] == key)
 }
