@@ -1,1 +1,9 @@
 //! The small program beside the job: stage supervisor, artifacts, cache.
+//!
+//! Two binaries offer the same commands: `runner-helper`, which is small and goes into a job's place, and `runner`, so that on
+//! one machine one binary is enough. Both parse a [`Command`] and hand it to [`run`].
+
+mod command;
+pub mod supervisor;
+
+pub use command::{Command, NotBuilt, SuperviseArgs, run};

@@ -1,0 +1,107 @@
+//! [`Command`]: the helper's commands, shared by both binaries.
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+use runner_frames::folder;
+
+use crate::supervisor::{self, Outcome};
+
+/// A command of the helper. Names and flags are those of GitLab Runner's helper, where it has the command.
+#[derive(Debug, Subcommand)]
+#[non_exhaustive]
+pub enum Command {
+    /// Run one stage of a job and keep its output and its end, whatever becomes of the manager.
+    #[command(hide = true)]
+    Supervise(SuperviseArgs),
+    /// Upload artifacts of a job.
+    #[command(hide = true)]
+    ArtifactsUploader(NotBuilt),
+    /// Download and extract artifacts of another job.
+    #[command(hide = true)]
+    ArtifactsDownloader(NotBuilt),
+    /// Create and upload a cache.
+    #[command(hide = true)]
+    CacheArchiver(NotBuilt),
+    /// Download and extract a cache.
+    #[command(hide = true)]
+    CacheExtractor(NotBuilt),
+    /// Change the permissions of cache folders.
+    #[command(hide = true)]
+    CacheInit(NotBuilt),
+    /// Wait until services answer.
+    #[command(hide = true)]
+    HealthCheck(NotBuilt),
+    /// Print a job's log file as it grows.
+    #[command(hide = true)]
+    ReadLogs(NotBuilt),
+    /// Run a command and mask its output.
+    #[command(hide = true)]
+    ProxyExec(NotBuilt),
+    /// Serve native steps.
+    #[command(hide = true)]
+    Steps(NotBuilt),
+}
+
+/// Arguments of `supervise`.
+#[derive(Debug, Args)]
+pub struct SuperviseArgs {
+    /// Folder of the stage, with `script` and `spec.json` in it.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+/// Whatever is given to a command that GitLab Runner's helper has and this one does not.
+#[derive(Debug, Args)]
+#[command(disable_help_flag = true)]
+pub struct NotBuilt {
+    /// Not looked at.
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub arguments: Vec<OsString>,
+}
+
+/// Runs a command to its end; the exit code is the program's. May take over the whole process
+/// ([`supervisor::supervise`] does), so it is the last thing that a program does.
+pub fn run(command: Command) -> ExitCode {
+    match command {
+        Command::Supervise(arguments) => supervise(&arguments),
+        Command::ArtifactsUploader(_) => not_supported("artifacts-uploader"),
+        Command::ArtifactsDownloader(_) => not_supported("artifacts-downloader"),
+        Command::CacheArchiver(_) => not_supported("cache-archiver"),
+        Command::CacheExtractor(_) => not_supported("cache-extractor"),
+        Command::CacheInit(_) => not_supported("cache-init"),
+        Command::HealthCheck(_) => not_supported("health-check"),
+        Command::ReadLogs(_) => not_supported("read-logs"),
+        Command::ProxyExec(_) => not_supported("proxy-exec"),
+        Command::Steps(_) => not_supported("steps"),
+    }
+}
+
+fn supervise(arguments: &SuperviseArgs) -> ExitCode {
+    let (code, said) = match supervisor::supervise(&arguments.dir) {
+        Ok(Outcome::Ended) => (folder::EXIT_ENDED, None),
+        Ok(Outcome::AlreadyRunning) => (folder::EXIT_ALREADY_RUNNING, Some("already running".to_owned())),
+        Ok(Outcome::AlreadyEnded) => (folder::EXIT_ALREADY_ENDED, Some("already ended".to_owned())),
+        Ok(Outcome::Lost) => {
+            (folder::EXIT_LOST, Some("an earlier supervisor died without a status".to_owned()))
+        }
+        Err(error) => (folder::EXIT_FAILED, Some(error.to_string())),
+    };
+    if let Some(text) = said {
+        complain(&format!("{}: {text}", arguments.dir.display()));
+    }
+    ExitCode::from(code)
+}
+
+fn not_supported(name: &str) -> ExitCode {
+    complain(&format!("not supported: {name}"));
+    ExitCode::FAILURE
+}
+
+fn complain(text: &str) {
+    // There is nobody left to tell when standard error is closed.
+    let _ = writeln!(io::stderr(), "{text}");
+}
