@@ -220,7 +220,8 @@ impl Error {
     }
 
     pub(crate) fn from_transport(call: CallContext, source: TransportError) -> Self {
-        Self::new(Kind::Transport(source.kind()), Some(call), Some(Box::new(source)))
+        // The kind already says what the error itself would say: the chain goes on with its cause.
+        Self::new(Kind::Transport(source.kind()), Some(call), Some(source.into_source()))
     }
 
     pub(crate) fn from_status(

@@ -17,6 +17,10 @@
 //! `tls-ring` (default) or `tls-aws-lc-rs` bring the default transport with that crypto provider. Without either there
 //! is no HTTP library in the graph, and a transport must be passed in.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod base_url;
 mod checksum;
 mod client;

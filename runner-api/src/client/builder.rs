@@ -167,7 +167,7 @@ impl ClientBuilder {
             retry: RetryPolicy::default(),
             observer: Arc::new(NoObserver),
             now: Arc::new(SystemTime::now),
-            request_id: Arc::new(|| uuid::Uuid::new_v4().simple().to_string()),
+            request_id: Arc::new(random_id),
         })
     }
 
@@ -255,6 +255,14 @@ impl ClientBuilder {
     }
 }
 
+/// A random UUID (version 4) without dashes. It only has to be unique, not secret.
+fn random_id() -> String {
+    let version = 0x4_u128 << 76;
+    let variant = 0x8_u128 << 60;
+    let random = fastrand::u128(..) & !(0xf << 76) & !(0xc << 60);
+    format!("{:032x}", random | version | variant)
+}
+
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc-rs"))]
 fn default_transport() -> Result<Arc<dyn Transport>, Error> {
     Ok(Arc::new(crate::transport::HttpTransport::builder().build()?))
@@ -270,5 +278,21 @@ fn default_transport() -> Result<Arc<dyn Transport>, Error> {
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder").field("base_url", &self.base).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::random_id;
+
+    #[test]
+    fn ids_are_uuids_without_dashes() {
+        let (one, two) = (random_id(), random_id());
+        assert_ne!(one, two);
+        for id in [one, two] {
+            assert_eq!(id.len(), 32, "{id}");
+            assert!(id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')), "{id}");
+            assert!(id[12..].starts_with('4') && "89ab".contains(&id[16..17]), "{id}");
+        }
     }
 }

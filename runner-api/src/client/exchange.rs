@@ -87,7 +87,8 @@ impl Client {
         });
         match &result {
             Ok(answer) => {
-                tracing::debug!(%endpoint, status = answer.status.as_u16(), tries, request_id, "answered")
+                let status = answer.status.as_u16();
+                tracing::debug!(%endpoint, status, tries, request_id, "answered");
             }
             Err(error) => tracing::debug!(%endpoint, %error, tries, request_id, "no answer"),
         }

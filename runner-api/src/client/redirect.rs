@@ -61,30 +61,30 @@ pub(super) fn leave_tokens(base: &BaseUrl, method: &Method, to: &Url, headers: &
 mod tests {
     use super::*;
 
-    fn decide(method: Method, from: &str, status: u16, location: Option<&str>) -> Step {
+    fn decide(method: &Method, from: &str, status: u16, location: Option<&str>) -> Step {
         let mut headers = HeaderMap::new();
         if let Some(location) = location {
             headers.insert(header::LOCATION, location.parse().unwrap());
         }
-        step(&method, &from.parse().unwrap(), StatusCode::from_u16(status).unwrap(), &headers)
+        step(method, &from.parse().unwrap(), StatusCode::from_u16(status).unwrap(), &headers)
     }
 
     #[test]
     fn decisions() {
         let follow = |url: &str| Step::Follow(url.parse().unwrap());
         let h = "https://h/api/v4/jobs/1/artifacts";
-        assert_eq!(decide(Method::GET, h, 200, Some("https://x/")), Step::Stay);
-        assert_eq!(decide(Method::GET, h, 304, Some("https://x/")), Step::Stay);
-        assert_eq!(decide(Method::GET, h, 302, None), Step::Stay);
-        assert_eq!(decide(Method::GET, h, 302, Some("https://x/a?s=1")), follow("https://x/a?s=1"));
-        assert_eq!(decide(Method::GET, h, 307, Some("/b")), follow("https://h/b"));
-        assert_eq!(decide(Method::POST, h, 307, Some("https://x/a")), follow("https://x/a"));
-        assert_eq!(decide(Method::PUT, "http://h/a", 308, Some("https://h/a")), follow("https://h/a"));
+        assert_eq!(decide(&Method::GET, h, 200, Some("https://x/")), Step::Stay);
+        assert_eq!(decide(&Method::GET, h, 304, Some("https://x/")), Step::Stay);
+        assert_eq!(decide(&Method::GET, h, 302, None), Step::Stay);
+        assert_eq!(decide(&Method::GET, h, 302, Some("https://x/a?s=1")), follow("https://x/a?s=1"));
+        assert_eq!(decide(&Method::GET, h, 307, Some("/b")), follow("https://h/b"));
+        assert_eq!(decide(&Method::POST, h, 307, Some("https://x/a")), follow("https://x/a"));
+        assert_eq!(decide(&Method::PUT, "http://h/a", 308, Some("https://h/a")), follow("https://h/a"));
         for (method, from, status, location, part) in [
-            (Method::GET, h, 302, "http://x/a", "not encrypted"),
-            (Method::GET, h, 302, "ftp://x/a", "not http"),
-            (Method::GET, h, 302, "https://", "cannot be parsed"),
-            (Method::POST, "http://h/a", 301, "https://u:p@h/a?token=x", "it redirects to https://h/a: use"),
+            (&Method::GET, h, 302, "http://x/a", "not encrypted"),
+            (&Method::GET, h, 302, "ftp://x/a", "not http"),
+            (&Method::GET, h, 302, "https://", "cannot be parsed"),
+            (&Method::POST, "http://h/a", 301, "https://u:p@h/a?token=x", "it redirects to https://h/a: use"),
         ] {
             let Step::Refuse(reason) = decide(method, from, status, Some(location)) else {
                 panic!("{location}")

@@ -51,8 +51,9 @@ impl UnreadableJob {
 /// Looks for `id` and `token` at the top level of a text that may break off anywhere.
 pub(super) fn recover(text: &str, reason: &str) -> UnreadableJob {
     let mut found = Found::default();
-    // What was found before an error counts.
-    let _ = Seed(&mut found).deserialize(&mut serde_json::Deserializer::from_str(text));
+    // A number at the very end may be only the beginning of one. What was found before an error counts.
+    let certain = text.trim_end_matches(|last: char| last.is_ascii_digit());
+    let _ = Seed(&mut found).deserialize(&mut serde_json::Deserializer::from_str(certain));
     UnreadableJob { reason: reason.to_owned(), id: found.id, token: found.token, raw: SecretText::new(text) }
 }
 
@@ -103,7 +104,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::recover;
+    use super::{JobToken, recover};
 
     #[test]
     fn recovers_what_is_there() {
@@ -120,7 +121,7 @@ mod tests {
         ] {
             let job = recover(text, "because");
             assert_eq!(job.id(), id, "{text}");
-            assert_eq!(job.token().map(|token| token.expose()), token, "{text}");
+            assert_eq!(job.token().map(JobToken::expose), token, "{text}");
         }
     }
 }

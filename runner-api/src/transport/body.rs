@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
@@ -20,7 +20,7 @@ pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send
 /// able to repeat the request.
 ///
 /// ```
-/// use std::sync::Arc;
+/// use std::sync::{Arc, Mutex, PoisonError};
 /// use bytes::Bytes;
 /// use runner_api::transport::{Body, BodySource, BodyStream};
 ///
@@ -85,7 +85,9 @@ enum Inner {
     Bytes(Bytes),
     Source(Arc<dyn BodySource>),
     Stream {
-        stream: BodyStream,
+        /// The lock is never taken: the stream is only reached through `&mut`. It makes a body `Sync`, so that futures
+        /// which hold one by reference can be spawned.
+        stream: Mutex<BodyStream>,
         /// Bytes still to come.
         left: Option<u64>,
     },
@@ -109,7 +111,7 @@ impl Body {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
     {
-        Self(Inner::Stream { stream: Box::pin(stream), left: length })
+        Self(Inner::Stream { stream: Mutex::new(Box::pin(stream)), left: length })
     }
 
     /// The number of bytes still to come, when it is known.
@@ -191,9 +193,10 @@ impl Stream for Body {
                     }
                 }
                 Inner::Source(source) => {
-                    self.0 = Inner::Stream { stream: source.open(), left: source.length() };
+                    self.0 = Inner::Stream { stream: Mutex::new(source.open()), left: source.length() };
                 }
                 Inner::Stream { stream, left } => {
+                    let stream = stream.get_mut().unwrap_or_else(PoisonError::into_inner);
                     let item = std::task::ready!(stream.as_mut().poll_next(cx));
                     if let (Some(left), Some(Ok(chunk))) = (left.as_mut(), &item) {
                         *left = left.saturating_sub(u64::try_from(chunk.len()).unwrap_or(u64::MAX));

@@ -30,6 +30,11 @@ impl TransportError {
     pub fn kind(&self) -> TransportErrorKind {
         self.kind
     }
+
+    /// The cause alone.
+    pub(crate) fn into_source(self) -> Box<dyn StdError + Send + Sync> {
+        self.source
+    }
 }
 
 /// What went wrong before an answer was there.

@@ -51,8 +51,8 @@ impl HttpTransport {
 /// Settings of a [`HttpTransport`].
 ///
 /// ```
-/// let builder = runner_api::transport::HttpTransport::builder().gzip(false);
-/// assert!(builder.ca_certificates_pem("no PEM").build().unwrap_err().is_configuration());
+/// let builder = runner_api::transport::HttpTransport::builder().ca_certificates_pem("no PEM");
+/// assert!(builder.build().unwrap_err().is_configuration());
 /// ```
 #[derive(Debug, Clone)]
 pub struct HttpTransportBuilder {
@@ -62,6 +62,7 @@ pub struct HttpTransportBuilder {
     connect_timeout: Duration,
     answer_timeout: Duration,
     total_timeout: Duration,
+    #[cfg(feature = "gzip")]
     gzip: bool,
 }
 
@@ -74,6 +75,7 @@ impl Default for HttpTransportBuilder {
             connect_timeout: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(10 * 60),
             total_timeout: Duration::from_secs(60 * 60),
+            #[cfg(feature = "gzip")]
             gzip: true,
         }
     }
@@ -124,6 +126,7 @@ impl HttpTransportBuilder {
     }
 
     /// Whether answers may be compressed on the way. Default: yes.
+    #[cfg(feature = "gzip")]
     #[must_use]
     pub fn gzip(mut self, allowed: bool) -> Self {
         self.gzip = allowed;
@@ -144,13 +147,16 @@ impl HttpTransportBuilder {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .gzip(self.gzip)
             .connect_timeout(self.connect_timeout)
             .read_timeout(self.answer_timeout)
             .timeout(self.total_timeout)
             .tcp_keepalive(Duration::from_secs(30))
             .pool_idle_timeout(Duration::from_secs(90))
             .no_proxy();
+        #[cfg(feature = "gzip")]
+        {
+            builder = builder.gzip(self.gzip);
+        }
         if let Some(proxy) = self.proxy {
             for proxy in proxy.into_proxies()? {
                 builder = builder.proxy(proxy);

@@ -39,16 +39,15 @@ impl Progress {
     }
 }
 
-/// A body as the HTTP library wants it (`Sync`), reporting to a [`Progress`]. The lock is never contended: the body
-/// is only reached through `&mut`.
+/// A body that reports to a [`Progress`].
 pub(super) struct TrackedBody {
-    body: Mutex<Body>,
+    body: Body,
     progress: Progress,
 }
 
 impl TrackedBody {
     pub(super) fn new(body: Body, progress: Progress) -> Self {
-        Self { body: Mutex::new(body), progress }
+        Self { body, progress }
     }
 }
 
@@ -61,8 +60,7 @@ impl http_body::Body for TrackedBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
-        let body = this.body.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let polled = http_body::Body::poll_frame(Pin::new(body), cx);
+        let polled = http_body::Body::poll_frame(Pin::new(&mut this.body), cx);
         if polled.is_ready() {
             this.progress.touch();
         }
@@ -70,11 +68,11 @@ impl http_body::Body for TrackedBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.lock().unwrap_or_else(PoisonError::into_inner).is_end_stream()
+        self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        self.body.lock().unwrap_or_else(PoisonError::into_inner).size_hint()
+        self.body.size_hint()
     }
 }
 

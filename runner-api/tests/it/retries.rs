@@ -1,0 +1,159 @@
+//! When calls are repeated, how long is waited, and who is told, under a paused clock.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
+
+use crate::script::{Reply, Script, json, status, with};
+use bytes::Bytes;
+use runner_api::retry::RetryPolicy;
+use runner_api::transport::{Body, BodySource, BodyStream, TransportErrorKind};
+use runner_api::{
+    ArtifactUpload, CallReport, Endpoint, JobAnswer, JobRequest, JobToken, JobUpdate, Observer,
+    RegisterRequest, RunnerCredentials, UpdateResult,
+};
+
+fn request() -> JobRequest {
+    JobRequest::new(RunnerCredentials::new("t"))
+}
+
+/// The waits between requests.
+fn waits(script: &Script) -> Vec<Duration> {
+    script.asked().windows(2).map(|pair| pair[1].at - pair[0].at).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn five_times_with_growing_waits_then_the_answer_is_given() {
+    let script = Script::new((0..5).map(|_| status(503)));
+    let error = script.client().request_job(&request()).await.unwrap_err();
+    assert!(error.is_unavailable() && error.is_retryable() && error.tries() == 5);
+    assert_eq!(
+        error.to_string(),
+        "POST https://gitlab.example.com/api/v4/jobs/request: 503 Service Unavailable, tried 5 times"
+    );
+    for (wait, base) in waits(&script).iter().zip([100, 200, 400, 800]) {
+        let base = Duration::from_millis(base);
+        assert!(*wait >= base && *wait <= base * 2 + Duration::from_millis(1), "{wait:?} for {base:?}");
+    }
+    let asked = script.asked();
+    assert_eq!(asked.len(), 5);
+    assert!(asked.iter().all(|one| one.header("x-request-id") == asked[0].header("x-request-id")));
+    assert!(asked.iter().all(|one| one.body == asked[0].body));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_later_success_counts() {
+    let script = Script::new([status(500), status(429), json(201, r#"{"id": 1, "token": "t"}"#)]);
+    assert!(matches!(script.client().request_job(&request()).await, Ok(JobAnswer::Job(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_server_decides_the_wait() {
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let reset = httpdate::fmt_http_date(now + Duration::from_secs(30));
+    let script = Script::new([
+        with(429, &[("retry-after", "7")], ""),
+        with(429, &[("ratelimit-resettime", &reset), ("retry-after", "7")], ""),
+        with(503, &[("retry-after", "100000")], ""),
+        status(204),
+    ]);
+    let client = script.builder().wall_clock(move || now).build().unwrap();
+    client.request_job(&request()).await.unwrap();
+    let seconds: Vec<_> = waits(&script).iter().map(Duration::as_secs).collect();
+    assert_eq!(seconds, [7, 30, 900]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_repeated() {
+    // A broken connection is the caller's to repeat.
+    let script = Script::new([Reply::Fail(TransportErrorKind::Other)]);
+    assert!(script.client().request_job(&request()).await.unwrap_err().is_transport());
+    // So is everything when it is turned off.
+    let script = Script::new([status(503)]);
+    let job = script.client().job(1, JobToken::new("t")).with_retry(RetryPolicy::off());
+    assert_eq!(job.update(&JobUpdate::running()).await.result, UpdateResult::Failed);
+    // A registration may have happened behind a bad gateway.
+    let script = Script::new([status(502)]);
+    assert_eq!(script.client().register(&RegisterRequest::new("r")).await.unwrap_err().tries(), 1);
+    let script = Script::new([status(429), json(201, r#"{"token": "t"}"#)]);
+    script.client().register(&RegisterRequest::new("r")).await.unwrap();
+    // These statuses do not change by asking again.
+    for code in [400, 403, 404, 409, 422, 501, 505, 511] {
+        let script = Script::new([status(code)]);
+        script.client().request_job(&request()).await.unwrap_err();
+    }
+}
+
+struct Counted(Mutex<u32>);
+
+impl BodySource for Counted {
+    fn open(&self) -> BodyStream {
+        *self.0.lock().unwrap() += 1;
+        Box::pin(futures_util::stream::iter([Ok(Bytes::from_static(b"content"))]))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_is_opened_for_each_try_and_a_stream_is_sent_once() {
+    let script = Script::new([status(503), status(503), status(201)]);
+    let source = Arc::new(Counted(Mutex::new(0)));
+    let job = script.client().job(1, JobToken::new("t"));
+    job.upload_artifact(&ArtifactUpload::new("a"), Body::source(source.clone())).await.unwrap();
+    assert_eq!(*source.0.lock().unwrap(), 3);
+    assert!(script.asked().iter().all(|asked| asked.body == script.asked()[0].body));
+
+    let script = Script::new([status(503)]);
+    let once = Body::stream(futures_util::stream::iter([Ok(Bytes::from_static(b"x"))]), None);
+    let job = script.client().job(1, JobToken::new("t"));
+    assert!(job.upload_artifact(&ArtifactUpload::new("a"), once).await.unwrap_err().is_unavailable());
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_a_call_ends_it_at_once() {
+    let script = Script::new([with(429, &[("retry-after", "600")], ""), status(204)]);
+    let client = script.client();
+    let request = request();
+    let limited = tokio::time::timeout(Duration::from_secs(10), client.request_job(&request)).await;
+    assert!(limited.is_err());
+    assert_eq!(script.asked().len(), 1);
+
+    let script = Script::new([Reply::Hang]);
+    let client = script.client();
+    assert!(tokio::time::timeout(Duration::from_secs(50), client.request_job(&request)).await.is_err());
+}
+
+type Note = (Endpoint, Option<u16>, u32, bool, Duration);
+
+#[derive(Debug, Default)]
+struct Notes(Mutex<Vec<Note>>);
+
+impl Observer for Notes {
+    fn call_ended(&self, report: &CallReport<'_>) {
+        let status = report.status.map(|status| status.as_u16());
+        let note = (report.endpoint, status, report.tries, report.pushed_back, report.duration);
+        self.0.lock().unwrap().push(note);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_learns_of_every_call() {
+    let script = Script::new([
+        with(429, &[("retry-after", "2")], ""),
+        status(204),
+        status(403),
+        Reply::Fail(TransportErrorKind::Timeout),
+    ]);
+    let notes = Arc::new(Notes::default());
+    let client = script.client().with_observer(notes.clone());
+    client.request_job(&request()).await.unwrap();
+    client.request_job(&request()).await.unwrap_err();
+    client.job(1, JobToken::new("t")).update(&JobUpdate::running()).await;
+    let zero = Duration::ZERO;
+    assert_eq!(
+        *notes.0.lock().unwrap(),
+        [
+            (Endpoint::RequestJob, Some(204), 2, true, Duration::from_secs(2)),
+            (Endpoint::RequestJob, Some(403), 1, false, zero),
+            (Endpoint::UpdateJob, None, 1, false, zero),
+        ]
+    );
+}
