@@ -1,0 +1,198 @@
+//! What is remembered of a log between two lives of the manager.
+//!
+//! A checkpoint says how far the spool is right and from where each stage's output has to be followed to continue exactly
+//! there. It is written before the sender may see the bytes it covers, so the server never has bytes that a recovery would
+//! make again differently.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::filter::FilterState;
+use super::spool::{blocking, private_file, remove_file};
+use crate::executor::StageKey;
+
+/// Version of the format. A checkpoint of another version cannot be used.
+const VERSION: u32 = 1;
+
+/// A point from which a log can be continued.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Checkpoint {
+    version: u32,
+    /// Source offset per stage: what lies before is in the spool or in the filter's state.
+    pub(super) sources: Vec<(StageKey, u64)>,
+    /// Bytes of the spool that are right.
+    pub(super) spool_len: u64,
+    /// CRC32 of those bytes.
+    pub(super) crc32: u32,
+    pub(super) filter: FilterState,
+    /// Entries of the runner that are written once per job, by name.
+    pub(super) written: BTreeSet<String>,
+}
+
+impl Checkpoint {
+    pub(super) fn new(
+        sources: Vec<(StageKey, u64)>,
+        spool_len: u64,
+        crc32: u32,
+        filter: FilterState,
+        written: BTreeSet<String>,
+    ) -> Self {
+        Self { version: VERSION, sources, spool_len, crc32, filter, written }
+    }
+
+    pub(super) fn to_bytes(&self) -> io::Result<Bytes> {
+        Ok(serde_json::to_vec(self)?.into())
+    }
+
+    pub(super) fn from_bytes(bytes: &[u8]) -> io::Result<Self> {
+        /// Read first: the rest may look different in another version.
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let Version { version } = serde_json::from_slice(bytes)?;
+        if version != VERSION {
+            let text = format!("a checkpoint of version {version}; this program knows version {VERSION}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}
+
+/// Keeps the last checkpoint of one job's log. It may hold the beginning of a secret.
+///
+/// ```
+/// use runner_core::log::{CheckpointStore, MemoryCheckpoints};
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let store = MemoryCheckpoints::default();
+/// assert!(store.load().await?.is_none());
+/// store.save("one".into()).await?;
+/// store.save("two".into()).await?;
+/// assert_eq!(store.load().await?.as_deref(), Some(&b"two"[..]));
+/// # Ok::<(), std::io::Error>(()) }).unwrap();
+/// ```
+#[async_trait]
+pub trait CheckpointStore: Send + Sync + fmt::Debug {
+    /// Replaces the checkpoint as a whole: whenever the process ends, either the old one or the new one is there.
+    async fn save(&self, checkpoint: Bytes) -> io::Result<()>;
+
+    /// The last checkpoint, if any was ever saved.
+    async fn load(&self) -> io::Result<Option<Bytes>>;
+
+    /// Makes the last checkpoint survive the end of the machine.
+    async fn sync(&self) -> io::Result<()>;
+
+    /// Deletes it.
+    async fn remove(&self) -> io::Result<()>;
+}
+
+/// A checkpoint in a file of mode 0600.
+#[derive(Debug)]
+pub struct FileCheckpoints {
+    path: PathBuf,
+}
+
+impl FileCheckpoints {
+    /// Uses the file `path`, and while it is written another one beside it. Their folder must exist.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+}
+
+#[async_trait]
+impl CheckpointStore for FileCheckpoints {
+    async fn save(&self, checkpoint: Bytes) -> io::Result<()> {
+        let (path, new) = (self.path.clone(), self.path.with_extension("new"));
+        blocking(move || {
+            let mut file = private_file(&new, OpenOptions::new().write(true).create(true).truncate(true))?;
+            file.write_all(&checkpoint)?;
+            std::fs::rename(new, path)
+        })
+        .await
+    }
+
+    async fn load(&self) -> io::Result<Option<Bytes>> {
+        let path = self.path.clone();
+        blocking(move || match std::fs::read(path) {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        })
+        .await
+    }
+
+    async fn sync(&self) -> io::Result<()> {
+        let path = self.path.clone();
+        blocking(move || {
+            std::fs::File::open(&path)?.sync_all()?;
+            match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                Some(folder) => std::fs::File::open(folder)?.sync_all(),
+                None => Ok(()),
+            }
+        })
+        .await
+    }
+
+    async fn remove(&self) -> io::Result<()> {
+        remove_file(self.path.with_extension("new")).await?;
+        remove_file(self.path.clone()).await
+    }
+}
+
+/// A checkpoint in memory, for tests and simulations. Clones share it.
+#[derive(Clone, Default)]
+pub struct MemoryCheckpoints {
+    last: Arc<Mutex<Option<Bytes>>>,
+}
+
+impl MemoryCheckpoints {
+    /// A store that holds `checkpoint`, for example that of another one when its owner crashed.
+    pub fn with(checkpoint: Option<Bytes>) -> Self {
+        Self { last: Arc::new(Mutex::new(checkpoint)) }
+    }
+
+    /// The last checkpoint.
+    pub fn contents(&self) -> Option<Bytes> {
+        self.locked(|last| last.clone())
+    }
+
+    fn locked<T>(&self, f: impl FnOnce(&mut Option<Bytes>) -> T) -> T {
+        f(&mut self.last.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[async_trait]
+impl CheckpointStore for MemoryCheckpoints {
+    async fn save(&self, checkpoint: Bytes) -> io::Result<()> {
+        self.locked(|last| *last = Some(checkpoint));
+        Ok(())
+    }
+
+    async fn load(&self) -> io::Result<Option<Bytes>> {
+        Ok(self.contents())
+    }
+
+    async fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    async fn remove(&self) -> io::Result<()> {
+        self.locked(|last| *last = None);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for MemoryCheckpoints {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryCheckpoints").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,331 @@
+//! The log of one job, as the job's run sees it.
+//!
+//! ```text
+//!  run ── append, line, section ──► queue (1 MiB) ──► LogTask: filter ─► spool ─► checkpoint ─► published
+//!                                                                                                  │
+//!                                                     sender ◄── bytes up to the published length ─┘
+//! ```
+//!
+//! The task alone owns filter and spool. It writes a checkpoint whenever the sender has nothing left to send, or somebody
+//! asks for one: the cost of checkpoints goes with the number of requests, not with the amount of output.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+
+use super::error::LogError;
+use super::filter::FilterSettings;
+use super::reader::LogReader;
+use super::storage::LogStorage;
+use super::style::LineKind;
+use super::task::{Command, LogTask};
+use crate::executor::{OutputFrame, StageKey};
+use crate::time::Clock;
+
+/// Bytes of output that may wait for the task. With what the task itself holds, a job's log takes less than 4 MiB of memory.
+const QUEUE_BYTES: usize = 1024 * 1024;
+
+/// Commands that may wait for the task.
+const QUEUE_COMMANDS: usize = 1024;
+
+/// Something that the runner writes into the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// A line; may hold line ends.
+    Line(LineKind, String),
+    /// The marker that begins the named section.
+    SectionStart(String),
+    /// The marker that ends it.
+    SectionEnd(String),
+}
+
+/// How much of the log may be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Bytes from the beginning; they never change again.
+    pub len: u64,
+    /// CRC32 (IEEE) of these bytes.
+    pub crc32: u32,
+}
+
+/// The log of one job. Clones write to the same log; when the last one is dropped, the task ends.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # use std::time::SystemTime;
+/// use runner_core::executor::{OutputFrame, OutputStream, StageKey};
+/// use runner_core::log::{FilterSettings, JobLog, LineKind, LogStorage, MaskRules};
+/// use runner_core::time::SystemClock;
+///
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+/// let rules = MaskRules::new(["hunter2"], [], true);
+/// let settings = FilterSettings { rules, output_limit: 1 << 20, timestamps: false, sections: true };
+/// let storage = LogStorage::memory();
+/// let (log, task) = JobLog::open(storage.clone(), settings, Arc::new(SystemClock)).await?;
+/// tokio::spawn(task.run());
+///
+/// let stage = StageKey::new(0, "step_script", 1);
+/// log.line(LineKind::Plain, "Running").await?;
+/// let time = SystemTime::now();
+/// let frame = OutputFrame { offset: 0, end: 8, time, stream: OutputStream::Stdout, bytes: "hunter2\n".into() };
+/// log.append(&stage, frame).await?;
+/// log.flush_stage(&stage).await?;
+/// let all = log.finish().await?;
+/// assert_eq!(storage.spool.read(0..all.len).await?, "\x1b[0KRunning\x1b[0;m\n[MASKED]\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+/// ```
+#[derive(Clone)]
+pub struct JobLog {
+    shared: Arc<Shared>,
+    commands: mpsc::Sender<Command>,
+}
+
+/// What handles, task and sender share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) storage: LogStorage,
+    pub(super) published: watch::Sender<Published>,
+    /// The sender has nothing left to send.
+    pub(super) wanted: Notify,
+    /// Room in the queue, in bytes. Closed when the task has failed.
+    pub(super) room: Arc<Semaphore>,
+    /// Why the task has failed.
+    pub(super) failure: Mutex<Option<Arc<std::io::Error>>>,
+    /// What was accepted, the queue included.
+    accepted: Mutex<Accepted>,
+    /// Length of the log when it was opened: so much another sender may have sent.
+    pub(super) recovered: u64,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Debug, Default)]
+struct Accepted {
+    sources: HashMap<StageKey, u64>,
+    written: BTreeSet<String>,
+}
+
+impl JobLog {
+    /// Opens the log in `storage`: a new one, or after a restart the one that is there, cut back to its last checkpoint.
+    /// The settings must then be the same as before. Nothing is written before the returned task runs.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Storage`], and [`LogError::Corrupt`] if what is there cannot be continued.
+    pub async fn open(
+        storage: LogStorage,
+        settings: FilterSettings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Self, LogTask), LogError> {
+        let (commands, queue) = mpsc::channel(QUEUE_COMMANDS);
+        let task = LogTask::open(&storage, settings, queue).await?;
+        let published = task.position();
+        let shared = Arc::new(Shared {
+            storage,
+            published: watch::Sender::new(published),
+            wanted: Notify::new(),
+            room: Arc::new(Semaphore::new(QUEUE_BYTES)),
+            failure: Mutex::new(None),
+            accepted: Mutex::new(Accepted {
+                sources: task.sources().clone(),
+                written: task.written().clone(),
+            }),
+            recovered: published.len,
+            clock,
+        });
+        Ok((Self { shared: shared.clone(), commands }, task.with_shared(shared)))
+    }
+
+    /// Takes the next piece of a stage's output. A piece that was taken before is ignored. Waits while the queue is full:
+    /// this is what slows a job down whose output comes faster than the disk takes it. Cancel-safe: dropped while it
+    /// waits, the piece was not taken.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Gap`] if the piece does not begin where the last one ended: follow the stage again from
+    /// [`offset`](Self::offset). [`LogError::Storage`] or [`LogError::Closed`] if the log cannot be written any more.
+    pub async fn append(&self, stage: &StageKey, frame: OutputFrame) -> Result<(), LogError> {
+        self.enqueue(frame.bytes.len(), |accepted| {
+            let expected = accepted.sources.get(stage).copied().unwrap_or(0);
+            if frame.end <= expected {
+                return Ok(None);
+            }
+            if frame.offset != expected {
+                return Err(LogError::Gap { stage: stage.clone(), expected, found: frame.offset });
+            }
+            accepted.sources.insert(stage.clone(), frame.end);
+            Ok(Some(Work::Frame(stage.clone(), frame)))
+        })
+        .await
+    }
+
+    /// Writes a line. It has its place behind what was appended before.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Storage`] or [`LogError::Closed`].
+    pub async fn line(&self, kind: LineKind, text: impl Into<String>) -> Result<(), LogError> {
+        self.entries(None, vec![Entry::Line(kind, text.into())], self.shared.clock.now()).await
+    }
+
+    /// Begins a section at `time`, if the server wants sections.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Storage`] or [`LogError::Closed`].
+    pub async fn section_start(&self, name: &str, time: SystemTime) -> Result<(), LogError> {
+        self.entries(None, vec![Entry::SectionStart(name.to_owned())], time).await
+    }
+
+    /// Ends a section at `time`, if the server wants sections.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Storage`] or [`LogError::Closed`].
+    pub async fn section_end(&self, name: &str, time: SystemTime) -> Result<(), LogError> {
+        self.entries(None, vec![Entry::SectionEnd(name.to_owned())], time).await
+    }
+
+    /// Writes entries that belong together, unless entries were written under this `name` before, in whatever life of the
+    /// manager: a run that goes on after a restart may repeat its steps without repeating itself in the log.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Storage`] or [`LogError::Closed`].
+    pub async fn once(&self, name: &str, entries: Vec<Entry>) -> Result<(), LogError> {
+        self.entries(Some(name), entries, self.shared.clock.now()).await
+    }
+
+    /// The stage has ended and all its output was appended: what was held back of it is let out.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Storage`] or [`LogError::Closed`].
+    pub async fn flush_stage(&self, stage: &StageKey) -> Result<(), LogError> {
+        tracing::trace!(%stage, "flushing the stage's output");
+        self.send(Command::Flush).await
+    }
+
+    /// Where to follow a stage from: the end of what was appended.
+    pub fn offset(&self, stage: &StageKey) -> u64 {
+        self.shared.accepted().sources.get(stage).copied().unwrap_or(0)
+    }
+
+    /// Everything so far survives the end of this process, once this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Storage`] or [`LogError::Closed`].
+    pub async fn commit(&self) -> Result<Published, LogError> {
+        self.ask(Command::Commit).await
+    }
+
+    /// Everything so far survives the end of this machine, once this returns. For when a job is accepted and when it
+    /// ends.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Storage`] or [`LogError::Closed`].
+    pub async fn sync(&self) -> Result<Published, LogError> {
+        self.ask(Command::Sync).await
+    }
+
+    /// Lets everything out that is held back, for the sender to send. The log as it is then.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Storage`] or [`LogError::Closed`].
+    pub async fn finish(&self) -> Result<Published, LogError> {
+        self.ask(Command::Finish).await
+    }
+
+    /// What a sender reads from.
+    pub fn reader(&self) -> LogReader {
+        LogReader::new(self.shared.clone(), self.commands.downgrade())
+    }
+
+    async fn entries(&self, name: Option<&str>, entries: Vec<Entry>, time: SystemTime) -> Result<(), LogError> {
+        let size = entries.iter().map(Entry::size).sum();
+        self.enqueue(size, |accepted| {
+            if name.is_some_and(|name| !accepted.written.insert(name.to_owned())) {
+                return Ok(None);
+            }
+            Ok(Some(Work::Entries(name.map(str::to_owned), entries, time)))
+        })
+        .await
+    }
+
+    /// Waits for room, then decides and puts the work into the queue in one step, so that nobody comes in between.
+    async fn enqueue(
+        &self,
+        size: usize,
+        decide: impl FnOnce(&mut Accepted) -> Result<Option<Work>, LogError>,
+    ) -> Result<(), LogError> {
+        let size = u32::try_from(size.clamp(1, QUEUE_BYTES)).unwrap_or(1);
+        let room = self.shared.room.clone().acquire_many_owned(size).await.map_err(|_| self.shared.error())?;
+        let slot = self.commands.reserve().await.map_err(|_| self.shared.error())?;
+        let mut accepted = self.shared.accepted();
+        match decide(&mut accepted)? {
+            Some(Work::Frame(stage, frame)) => slot.send(Command::Frame { stage, frame, room }),
+            Some(Work::Entries(name, entries, time)) => {
+                slot.send(Command::Entries { name, entries, time, room });
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    async fn ask(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Published>) -> Command,
+    ) -> Result<Published, LogError> {
+        let (answer, answered) = oneshot::channel();
+        self.send(command(answer)).await?;
+        answered.await.map_err(|_| self.shared.error())
+    }
+
+    async fn send(&self, command: Command) -> Result<(), LogError> {
+        self.commands.send(command).await.map_err(|_| self.shared.error())
+    }
+}
+
+enum Work {
+    Frame(StageKey, OutputFrame),
+    Entries(Option<String>, Vec<Entry>, SystemTime),
+}
+
+impl Entry {
+    fn size(&self) -> usize {
+        match self {
+            Self::Line(_, text) | Self::SectionStart(text) | Self::SectionEnd(text) => text.len(),
+        }
+    }
+}
+
+impl Shared {
+    fn accepted(&self) -> std::sync::MutexGuard<'_, Accepted> {
+        self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The task has failed: nobody waits for it any more.
+    pub(super) fn fail(&self, error: std::io::Error) {
+        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));
+        self.room.close();
+    }
+
+    /// Why the task does not take anything.
+    pub(super) fn error(&self) -> LogError {
+        match self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone() {
+            Some(source) => LogError::Storage { source },
+            None => LogError::Closed,
+        }
+    }
+}
+
+impl fmt::Debug for JobLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobLog").field("published", &*self.shared.published.borrow()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,77 @@
+//! The log as its sender sees it: published bytes only.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::joblog::{Published, Shared};
+use super::task::Command;
+
+/// Reads the published part of a job's log.
+#[derive(Clone)]
+pub struct LogReader {
+    shared: Arc<Shared>,
+    /// Weak: a sender must not keep the log's task from ending.
+    commands: mpsc::WeakSender<Command>,
+}
+
+impl LogReader {
+    pub(super) fn new(shared: Arc<Shared>, commands: mpsc::WeakSender<Command>) -> Self {
+        Self { shared, commands }
+    }
+
+    /// How much may be sent now.
+    pub fn published(&self) -> Published {
+        *self.shared.published.borrow()
+    }
+
+    /// How much was there when the log was opened: another sender may have sent any part of it.
+    pub fn recovered(&self) -> u64 {
+        self.shared.recovered
+    }
+
+    /// Waits until there is more than `len`. Cancel-safe. Never returns if the log's task has ended.
+    pub async fn beyond(&self, len: u64) {
+        let mut published = self.shared.published.subscribe();
+        loop {
+            if published.borrow_and_update().len > len {
+                return;
+            }
+            self.shared.wanted.notify_one();
+            if published.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// Publishes what was written until now; how much may be sent then.
+    pub async fn publish(&self) -> Published {
+        if let Some(commands) = self.commands.upgrade() {
+            let (answer, answered) = oneshot::channel();
+            if commands.send(Command::Commit(answer)).await.is_ok() {
+                // Without an answer the task has failed; what was published before is still good.
+                let _ = answered.await;
+            }
+        }
+        self.published()
+    }
+
+    /// Published bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the spool's storage says.
+    pub async fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
+        self.shared.storage.spool.read(range).await
+    }
+}
+
+impl fmt::Debug for LogReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogReader").field("published", &self.published()).finish_non_exhaustive()
+    }
+}

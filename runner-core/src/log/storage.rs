@@ -1,0 +1,51 @@
+//! Where one job's log is kept.
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::checkpoint::{CheckpointStore, FileCheckpoints, MemoryCheckpoints};
+use super::spool::{FileSpool, MemorySpool, Spool, blocking};
+
+/// The spool and the checkpoint of one job's log.
+#[derive(Debug, Clone)]
+pub struct LogStorage {
+    /// The bytes of the log.
+    pub spool: Arc<dyn Spool>,
+    /// How far they are right.
+    pub checkpoints: Arc<dyn CheckpointStore>,
+}
+
+impl LogStorage {
+    /// Two files in `folder`, which is made with mode 0700 if it is not there.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// let state = tempfile::tempdir()?;
+    /// let storage = runner_core::log::LogStorage::files(state.path().join("job-42")).await?;
+    /// storage.spool.append("hello".into()).await?;
+    /// storage.remove().await?;
+    /// # Ok::<(), std::io::Error>(()) }).unwrap();
+    /// ```
+    pub async fn files(folder: impl Into<PathBuf>) -> io::Result<Self> {
+        let folder = folder.into();
+        let made = folder.clone();
+        blocking(move || std::fs::DirBuilder::new().recursive(true).mode(0o700).create(made)).await?;
+        Ok(Self {
+            spool: Arc::new(FileSpool::open(folder.join("log.spool")).await?),
+            checkpoints: Arc::new(FileCheckpoints::new(folder.join("log.checkpoint"))),
+        })
+    }
+
+    /// In memory, for tests and simulations.
+    pub fn memory() -> Self {
+        Self { spool: Arc::new(MemorySpool::default()), checkpoints: Arc::new(MemoryCheckpoints::default()) }
+    }
+
+    /// Deletes the log, once it is delivered. The folder is left.
+    pub async fn remove(&self) -> io::Result<()> {
+        self.checkpoints.remove().await?;
+        self.spool.remove().await
+    }
+}

@@ -1,0 +1,280 @@
+//! The task that owns a job's filter and spool.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use super::checkpoint::Checkpoint;
+use super::error::LogError;
+use super::filter::{Filter, FilterSettings};
+use super::joblog::{Entry, Published, Shared};
+use super::storage::LogStorage;
+use crate::executor::{OutputFrame, StageKey};
+
+/// Output is filtered in parts of this size, so that what the filter makes of them stays small.
+const PART: usize = 16 * 1024;
+
+/// The spool is written in pieces of about this size.
+const WRITE: usize = 128 * 1024;
+
+/// Commands that are carried out before the sender gets what it waits for.
+const BATCH: usize = 64;
+
+/// What the task is asked to do, in this order.
+#[derive(Debug)]
+pub(super) enum Command {
+    Frame { stage: StageKey, frame: OutputFrame, room: OwnedSemaphorePermit },
+    Entries { name: Option<String>, entries: Vec<Entry>, time: SystemTime, room: OwnedSemaphorePermit },
+    Flush,
+    Commit(oneshot::Sender<Published>),
+    Sync(oneshot::Sender<Published>),
+    Finish(oneshot::Sender<Published>),
+}
+
+/// Turns what is appended to a [`JobLog`](super::JobLog) into the published log. Run it as a task of its own; dropping it
+/// loses nothing that was committed.
+pub struct LogTask {
+    queue: mpsc::Receiver<Command>,
+    /// Set as soon as the handles exist.
+    shared: Option<Arc<Shared>>,
+    log: Log,
+}
+
+/// The state of the log.
+struct Log {
+    filter: Filter,
+    /// Bytes of the log that are not in the spool yet.
+    pending: Vec<u8>,
+    /// Length and checksum of the spool.
+    spooled: u64,
+    crc32: crc32fast::Hasher,
+    sources: HashMap<StageKey, u64>,
+    written: BTreeSet<String>,
+    /// Something has changed since the last checkpoint.
+    dirty: bool,
+}
+
+impl LogTask {
+    pub(super) async fn open(
+        storage: &LogStorage,
+        settings: FilterSettings,
+        queue: mpsc::Receiver<Command>,
+    ) -> Result<Self, LogError> {
+        let log = match storage.checkpoints.load().await? {
+            Some(bytes) => {
+                let corrupt = |error: io::Error| LogError::Corrupt { what: error.to_string() };
+                Log::recover(storage, settings, Checkpoint::from_bytes(&bytes).map_err(corrupt)?).await?
+            }
+            None => {
+                storage.spool.truncate(0).await?;
+                Log::new(settings)
+            }
+        };
+        Ok(Self { queue, shared: None, log })
+    }
+
+    pub(super) fn with_shared(self, shared: Arc<Shared>) -> Self {
+        Self { shared: Some(shared), ..self }
+    }
+
+    pub(super) fn position(&self) -> Published {
+        self.log.position()
+    }
+
+    pub(super) fn sources(&self) -> &HashMap<StageKey, u64> {
+        &self.log.sources
+    }
+
+    pub(super) fn written(&self) -> &BTreeSet<String> {
+        &self.log.written
+    }
+
+    /// Works until the last [`JobLog`](super::JobLog) is dropped or the storage fails; appending tells of the latter.
+    pub async fn run(mut self) {
+        let Some(shared) = self.shared.take() else { return };
+        if let Err(error) = self.work(&shared).await {
+            tracing::error!(%error, "the job's log cannot be kept");
+            shared.fail(error);
+        }
+    }
+
+    async fn work(&mut self, shared: &Shared) -> io::Result<()> {
+        let mut wanted = false;
+        loop {
+            tokio::select! {
+                command = self.queue.recv() => match command {
+                    Some(command) => self.log.carry_out(command, shared).await?,
+                    None => return self.log.commit(shared).await,
+                },
+                () = shared.wanted.notified() => wanted = true,
+            }
+            for _ in 0..BATCH {
+                match self.queue.try_recv() {
+                    Ok(command) => self.log.carry_out(command, shared).await?,
+                    Err(_) => break,
+                }
+            }
+            if wanted && self.log.has_more_than(shared.published.borrow().len) {
+                self.log.commit(shared).await?;
+                wanted = false;
+            }
+        }
+    }
+}
+
+impl Log {
+    fn new(settings: FilterSettings) -> Self {
+        Self {
+            filter: Filter::new(settings),
+            pending: Vec::new(),
+            spooled: 0,
+            crc32: crc32fast::Hasher::new(),
+            sources: HashMap::new(),
+            written: BTreeSet::new(),
+            dirty: false,
+        }
+    }
+
+    /// Cuts the spool to the checkpoint and goes on there.
+    async fn recover(
+        storage: &LogStorage,
+        settings: FilterSettings,
+        checkpoint: Checkpoint,
+    ) -> Result<Self, LogError> {
+        let len = storage.spool.length().await?;
+        if len < checkpoint.spool_len {
+            let what = format!("the spool has {len} bytes of {}", checkpoint.spool_len);
+            return Err(LogError::Corrupt { what });
+        }
+        storage.spool.truncate(checkpoint.spool_len).await?;
+        let mut crc32 = crc32fast::Hasher::new();
+        let mut at = 0;
+        while at < checkpoint.spool_len {
+            let end = checkpoint.spool_len.min(at + 1024 * 1024);
+            crc32.update(&storage.spool.read(at..end).await?);
+            at = end;
+        }
+        if crc32.clone().finalize() != checkpoint.crc32 {
+            return Err(LogError::Corrupt { what: "the spool's checksum is not that of the checkpoint".into() });
+        }
+        Ok(Self {
+            filter: Filter::restore(settings, checkpoint.filter),
+            pending: Vec::new(),
+            spooled: checkpoint.spool_len,
+            crc32,
+            sources: checkpoint.sources.into_iter().collect(),
+            written: checkpoint.written,
+            dirty: false,
+        })
+    }
+
+    fn position(&self) -> Published {
+        Published { len: self.spooled, crc32: self.crc32.clone().finalize() }
+    }
+
+    fn has_more_than(&self, len: u64) -> bool {
+        self.spooled + self.pending.len() as u64 > len
+    }
+
+    async fn carry_out(&mut self, command: Command, shared: &Shared) -> io::Result<()> {
+        // Nobody may wait for the answer any more: that is their business.
+        match command {
+            Command::Frame { stage, frame, room } => {
+                self.frame(stage, &frame, shared).await?;
+                drop(room);
+            }
+            Command::Entries { name, entries, time, room } => {
+                self.entries(name, &entries, time);
+                drop(room);
+            }
+            Command::Flush => {
+                self.filter.flush(&mut self.pending);
+                self.dirty = true;
+            }
+            Command::Commit(answer) => {
+                self.commit(shared).await?;
+                let _ = answer.send(self.position());
+            }
+            Command::Sync(answer) => {
+                self.dirty = true;
+                self.commit(shared).await?;
+                shared.storage.spool.sync().await?;
+                shared.storage.checkpoints.sync().await?;
+                let _ = answer.send(self.position());
+            }
+            Command::Finish(answer) => {
+                self.filter.finish(&mut self.pending);
+                self.dirty = true;
+                self.commit(shared).await?;
+                let _ = answer.send(self.position());
+            }
+        }
+        if self.pending.len() >= WRITE {
+            self.write(shared).await?;
+        }
+        Ok(())
+    }
+
+    async fn frame(&mut self, stage: StageKey, frame: &OutputFrame, shared: &Shared) -> io::Result<()> {
+        for part in frame.bytes.chunks(PART) {
+            self.filter.push(frame.stream, frame.time, part, &mut self.pending);
+            if self.pending.len() >= WRITE {
+                self.write(shared).await?;
+            }
+        }
+        self.filter.end_frame(frame.stream, &mut self.pending);
+        self.sources.insert(stage, frame.end);
+        self.dirty = true;
+        Ok(())
+    }
+
+    fn entries(&mut self, name: Option<String>, entries: &[Entry], time: SystemTime) {
+        for entry in entries {
+            match entry {
+                Entry::Line(kind, text) => self.filter.line(*kind, text, time, &mut self.pending),
+                Entry::SectionStart(name) => self.filter.section_start(name, time, &mut self.pending),
+                Entry::SectionEnd(name) => self.filter.section_end(name, time, &mut self.pending),
+            }
+        }
+        self.written.extend(name);
+        self.dirty = true;
+    }
+
+    /// Moves what is pending to the spool. The sender does not see it yet.
+    async fn write(&mut self, shared: &Shared) -> io::Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let bytes = std::mem::take(&mut self.pending);
+        self.crc32.update(&bytes);
+        self.spooled += bytes.len() as u64;
+        shared.storage.spool.append(bytes.into()).await
+    }
+
+    /// Writes a checkpoint if something has changed; only then the sender sees what it covers.
+    async fn commit(&mut self, shared: &Shared) -> io::Result<()> {
+        if !self.dirty {
+            return Ok(());
+        }
+        self.write(shared).await?;
+        let position = self.position();
+        let mut sources: Vec<_> = self.sources.iter().map(|(stage, at)| (stage.clone(), *at)).collect();
+        sources.sort_unstable();
+        let (state, written) = (self.filter.state(), self.written.clone());
+        let checkpoint = Checkpoint::new(sources, position.len, position.crc32, state, written);
+        shared.storage.checkpoints.save(checkpoint.to_bytes()?).await?;
+        self.dirty = false;
+        shared.published.send_replace(position);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for LogTask {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogTask").field("position", &self.position()).finish_non_exhaustive()
+    }
+}
