@@ -1,4 +1,4 @@
-//! GitLab's side of the Runner API in one process, and the compiler from `.gitlab-ci.yml` to jobs.
+#![doc = include_str!("../README.md")]
 
 pub mod core;
 pub mod http;

@@ -130,7 +130,7 @@ impl Coordinator {
     /// The answer to send when it is not. The client has probably not sent its body by then; reading and dropping
     /// it first makes sure that the client sees the answer.
     pub fn admit_upload(&mut self, parts: &Parts, now: SystemTime) -> Result<Admission, Box<Answer>> {
-        match self.begin(parts, 0, now) {
+        match self.begin(parts, &Bytes::new(), now) {
             Begun::Refused(answer) => Err(answer),
             Begun::Go { route, plan } if route.endpoint == Endpoint::UploadArtifact => {
                 match self.check_upload(&route.key, parts) {

@@ -15,11 +15,15 @@ use super::event::{Event, EventKind, EventQueue};
 use super::fault::{Fault, Faults, Plan};
 use super::ids::{Ids, JobId, RunnerId};
 use super::job::{JobRecord, JobState, JobTicket, NewJob};
+use super::oddity::{self, Oddity};
 use super::options::Options;
 use super::params::{self, Params};
 use super::request_job::Outcome;
 use super::runner::{CreatedRunner, NewRunner, Runner};
 use super::runners::missing;
+
+/// How many oddities are kept.
+const ODDITIES: usize = 1000;
 
 /// GitLab's side of the Runner API. See the [module](super).
 #[derive(Debug)]
@@ -40,6 +44,7 @@ pub struct Coordinator {
     faults: Faults,
     counts: BTreeMap<Endpoint, u64>,
     requests: Vec<RequestRecord>,
+    oddities: Vec<Oddity>,
 }
 
 /// A request as it arrived, kept when [`Options::record_requests`] is set.
@@ -85,6 +90,7 @@ impl Coordinator {
             faults: Faults::default(),
             counts: BTreeMap::new(),
             requests: Vec::new(),
+            oddities: Vec::new(),
         }
     }
 
@@ -245,6 +251,12 @@ impl Coordinator {
         &self.requests
     }
 
+    /// What requests did that GitLab tolerates but no runner should do, oldest first; at most the first 1,000.
+    #[must_use]
+    pub fn oddities(&self) -> &[Oddity] {
+        &self.oddities
+    }
+
     /// The settings.
     #[must_use]
     pub fn options(&self) -> &Options {
@@ -289,7 +301,7 @@ impl Coordinator {
     /// Takes a request with its whole body and answers it.
     pub fn handle(&mut self, request: Request<Bytes>, now: SystemTime) -> Reply {
         let (parts, body) = request.into_parts();
-        let (route, plan) = match self.begin(&parts, body.len() as u64, now) {
+        let (route, plan) = match self.begin(&parts, &body, now) {
             Begun::Go { route, plan } => (route, plan),
             Begun::Refused(answer) => return Reply::Ready(answer),
         };
@@ -382,7 +394,7 @@ impl Coordinator {
     }
 
     /// First steps of every request: time, route, counters, faults.
-    pub(super) fn begin(&mut self, parts: &Parts, body_length: u64, now: SystemTime) -> Begun {
+    pub(super) fn begin(&mut self, parts: &Parts, body: &Bytes, now: SystemTime) -> Begun {
         self.advance(now);
         let found = Route::find(&self.options.root, &parts.method, parts.uri.path());
         if self.options.record_requests {
@@ -392,7 +404,7 @@ impl Coordinator {
                 method: parts.method.clone(),
                 uri: parts.uri.clone(),
                 headers: parts.headers.clone(),
-                body_length,
+                body_length: body.len() as u64,
             });
         }
         let route = match found {
@@ -410,6 +422,11 @@ impl Coordinator {
         let job = route.endpoint.is_of_job().then(|| route.key.parse().map(JobId).ok()).flatten();
         if let Some(record) = job.and_then(|job| self.jobs.get_mut(&job)) {
             *record.requests.entry(route.endpoint).or_default() += 1;
+        }
+        for what in oddity::find(route.endpoint, parts, body) {
+            if self.oddities.len() < ODDITIES {
+                self.oddities.push(Oddity { at: now, endpoint: route.endpoint, job, what });
+            }
         }
         let plan = self.faults.plan(route.endpoint);
         if plan.forget > 0

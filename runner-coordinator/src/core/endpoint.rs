@@ -172,8 +172,8 @@ pub(super) enum NoRoute {
 mod tests {
     use super::*;
 
-    fn find(method: Method, path: &str) -> Result<(Endpoint, String), NoRoute> {
-        Route::find("", &method, path).map(|route| (route.endpoint, route.key))
+    fn find(method: &Method, path: &str) -> Result<(Endpoint, String), NoRoute> {
+        Route::find("", method, path).map(|route| (route.endpoint, route.key))
     }
 
     #[test]
@@ -199,15 +199,15 @@ mod tests {
             (Method::GET, "/api/v4/jobs/12/artifacts", Endpoint::DownloadArtifact, "12".to_owned()),
             (Method::GET, "/storage/12-archive", Endpoint::Storage, "12-archive".to_owned()),
         ] {
-            assert_eq!(find(method, path), Ok((endpoint, key)), "{path}");
+            assert_eq!(find(&method, path), Ok((endpoint, key)), "{path}");
         }
     }
 
     #[test]
     fn wrong_method_and_wrong_path_differ() {
-        assert_eq!(find(Method::GET, "/api/v4/jobs/request"), Err(NoRoute::Method));
-        assert_eq!(find(Method::GET, "/api/v3/jobs/request"), Err(NoRoute::Unknown));
-        assert_eq!(find(Method::GET, "/"), Err(NoRoute::Unknown));
+        assert_eq!(find(&Method::GET, "/api/v4/jobs/request"), Err(NoRoute::Method));
+        assert_eq!(find(&Method::GET, "/api/v3/jobs/request"), Err(NoRoute::Unknown));
+        assert_eq!(find(&Method::GET, "/"), Err(NoRoute::Unknown));
     }
 
     #[test]

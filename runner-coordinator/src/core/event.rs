@@ -1,8 +1,4 @@
 //! What happened, in order.
-//!
-//! Events are small: a [`EventKind::TraceAppended`] names a range of the trace and never carries its bytes. In a
-//! queue, ranges of one job that follow each other merge, so what waits in a queue is bounded by the number of jobs
-//! and artifacts, however much the jobs print and however slowly the queue is read.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::SystemTime;
@@ -104,7 +100,11 @@ pub enum EventKind {
     },
 }
 
-/// Events that wait to be read, oldest first; see the [module](self) for what merges.
+/// Events that wait to be read, oldest first.
+///
+/// Events are small: an [`EventKind::TraceAppended`] names a range of the trace and never carries its bytes. Waiting
+/// ranges of one job that follow each other merge, so what waits is bounded by the number of jobs and artifacts,
+/// however much the jobs print and however slowly the queue is read.
 #[derive(Debug, Default)]
 pub struct EventQueue {
     waiting: VecDeque<Event>,

@@ -84,6 +84,18 @@ impl Handle {
         self.job(job, |record| record.state)
     }
 
+    /// Waits until a job has reached a final state and returns it; `None` when there is no such job.
+    pub async fn finished(&self, job: JobId) -> Option<JobState> {
+        let mut events = self.events();
+        loop {
+            let state = self.state(job)?;
+            if state.is_final() {
+                return Some(state);
+            }
+            events.recv().await?;
+        }
+    }
+
     /// A copy of a job's trace from an offset on; empty when there is nothing yet, or no such job.
     #[must_use]
     pub fn read_trace(&self, job: JobId, from: u64) -> Vec<u8> {

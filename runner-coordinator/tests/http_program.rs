@@ -1,0 +1,153 @@
+//! The program `runner-coordinator`, driven as a person would, with a runner made of plain HTTP requests.
+
+#![cfg(feature = "cli")]
+#![expect(clippy::unwrap_used, reason = "in a test a panic is the report")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::Path;
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use reqwest::Client;
+use serde_json::{Value, json};
+
+struct Program {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    url: String,
+}
+
+impl Program {
+    fn start(jobs: &Path, arguments: &[&str]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_runner-coordinator"))
+            .arg("--jobs")
+            .arg(jobs)
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        let url = line(&mut out);
+        Self { child, out, url }
+    }
+
+    /// Waits for the end; the exit code and what was printed until then.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn line(out: &mut impl BufRead) -> String {
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+async fn post(client: &Client, url: String, body: Value) -> Value {
+    client.post(url).json(&body).send().await.unwrap().json().await.unwrap()
+}
+
+#[tokio::test]
+async fn jobs_of_a_folder_are_handed_out_and_told() {
+    let jobs = tempfile::tempdir().unwrap();
+    std::fs::write(jobs.path().join("1.json"), r#"{"id": 9, "job_info": {"name": "build"}}"#).unwrap();
+    std::fs::write(jobs.path().join("2.json"), r#"{"job_info": {"name": "test"}}"#).unwrap();
+    std::fs::write(jobs.path().join("notes.txt"), "no job").unwrap();
+    let arguments = [
+        "--registration-token",
+        "reg",
+        "--runner-token",
+        "glrt-mine",
+        "--fault",
+        "update_job:1:503",
+        "--show-trace",
+        "--exit-when-done",
+    ];
+    let program = Program::start(jobs.path(), &arguments);
+    let api = format!("{}/api/v4", program.url);
+    let client = Client::builder().no_proxy().build().unwrap();
+
+    let registered = post(&client, format!("{api}/runners"), json!({ "token": "reg" })).await;
+    for (token, state) in [("glrt-mine", "success"), (registered["token"].as_str().unwrap(), "failed")] {
+        let job = post(&client, format!("{api}/jobs/request"), json!({ "token": token })).await;
+        let (url, token) = (format!("{api}/jobs/{}", job["id"]), job["token"].as_str().unwrap());
+        let patch =
+            client.patch(format!("{url}/trace")).header("JOB-TOKEN", token).header("Content-Range", "0-4");
+        assert_eq!(patch.body("hello").send().await.unwrap().status(), 202);
+        let body =
+            json!({ "token": token, "state": state, "failure_reason": "script_failure", "exit_code": 3 });
+        let mut statuses = Vec::new();
+        while statuses.last() != Some(&200) {
+            statuses.push(client.put(&url).json(&body).send().await.unwrap().status().as_u16());
+        }
+        assert_eq!(statuses.len(), if state == "success" { 2 } else { 1 }, "{statuses:?}");
+    }
+
+    let (code, told) = program.end();
+    assert_eq!(code, Some(1), "a job failed");
+    assert_eq!(
+        told,
+        "job 1 (build): queued from 1.json\n\
+         job 2 (test): queued from 2.json\n\
+         runner 2: registered\n\
+         runner 1: manager <legacy> seen for the first time\n\
+         job 1 (build): handed to runner 1\n\
+         job 1 (build): running\n\
+         job 1 (build): 5 bytes of log from 0 on\n\
+         hello\n\
+         job 1 (build): success\n\
+         runner 2: manager <legacy> seen for the first time\n\
+         job 2 (test): handed to runner 2\n\
+         job 2 (test): running\n\
+         job 2 (test): 5 bytes of log from 0 on\n\
+         hello\n\
+         job 2 (test): failed, script_failure, exit code 3\n"
+    );
+}
+
+#[tokio::test]
+async fn without_tokens_a_runner_is_made() {
+    let jobs = tempfile::tempdir().unwrap();
+    std::fs::write(jobs.path().join("a.json"), "{}").unwrap();
+    let mut program = Program::start(jobs.path(), &["--root", "/gitlab", "--exit-when-done"]);
+    assert!(program.url.ends_with("/gitlab"), "{}", program.url);
+    let told = line(&mut program.out);
+    let token = told.strip_prefix("runner 1: token ").unwrap();
+    assert!(token.starts_with("glrt-"));
+    let api = format!("{}/api/v4", program.url);
+    let client = Client::builder().no_proxy().build().unwrap();
+    let job = post(&client, format!("{api}/jobs/request"), json!({ "token": token })).await;
+    let body = json!({ "token": job["token"], "state": "success" });
+    client.put(format!("{api}/jobs/{}", job["id"])).json(&body).send().await.unwrap();
+    assert_eq!(program.end().0, Some(0));
+}
+
+#[test]
+fn mistakes_are_told_before_anything_starts() {
+    let run = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_runner-coordinator")).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let jobs = tempfile::tempdir().unwrap();
+    let folder = jobs.path().to_str().unwrap();
+    let (code, said) = run(&["--jobs", folder, "--fault", "patch_trac:1:503"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("patch_trac:1:503"), "{said}");
+
+    let (code, said) = run(&["--jobs", "/nonexistent/jobs"]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("read job payloads from /nonexistent/jobs: No such file"), "{said}");
+
+    std::fs::write(jobs.path().join("a.json"), "[1]").unwrap();
+    let (code, said) = run(&["--jobs", folder]);
+    assert_eq!(code, Some(2));
+    assert!(said.contains("a.json is not a JSON object"), "{said}");
+}
