@@ -539,6 +539,22 @@ fn environments() {
 }
 
 #[test]
+fn the_address_of_an_environment_may_come_from_the_job_itself() {
+    let a = with(job("a", "deploy"), |job| {
+        job.environment = Some(JobEnvironment {
+            name: "demo".to_owned(),
+            url: Some("$ADDRESS".to_owned()),
+            action: "start".to_owned(),
+            ..JobEnvironment::default()
+        });
+    });
+    let mut driver = Driver::new(vec![a]);
+    let dotenv = vec![("ADDRESS".to_owned(), "https://demo.example.org".to_owned())];
+    driver.finish("a", Finished { dotenv, ..Finished::success() });
+    assert_eq!(driver.run.environment("a"), Some(("demo".to_owned(), "https://demo.example.org".to_owned())));
+}
+
+#[test]
 fn graphs_that_cannot_end_are_refused() {
     let error = |jobs| PipelineRun::new(pipeline(jobs), settings()).unwrap_err();
     assert_eq!(

@@ -1,9 +1,10 @@
 //! What passes between a running pipeline and its host.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use super::variable::JobVariable;
-use crate::core::{JobId, JobTicket, NewJob};
+use crate::core::{JobId, JobRecord, JobState, JobTicket, NewJob};
 
 /// What a pipeline needs from its host while it runs.
 pub trait Host {
@@ -17,7 +18,6 @@ pub trait Host {
 }
 
 /// What the host is asked to do.
-#[derive(Debug)]
 pub enum Action {
     /// Put a job into the runners' queue.
     Enqueue {
@@ -51,6 +51,27 @@ pub enum Action {
     WakeAt(SystemTime),
     /// Tell the user.
     Note(String),
+}
+
+impl fmt::Debug for Action {
+    /// Leaves out payloads: they hold tokens and secret variables.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Enqueue { job, name, .. } => {
+                f.debug_struct("Enqueue").field("job", job).field("name", name).finish_non_exhaustive()
+            }
+            Self::Cancel { job } => f.debug_struct("Cancel").field("job", job).finish(),
+            Self::StartChild { job, name, files, variables } => f
+                .debug_struct("StartChild")
+                .field("job", job)
+                .field("name", name)
+                .field("files", files)
+                .field("variables", variables)
+                .finish(),
+            Self::WakeAt(at) => f.debug_tuple("WakeAt").field(at).finish(),
+            Self::Note(note) => f.debug_tuple("Note").field(note).finish(),
+        }
+    }
 }
 
 /// How a job ended.
@@ -89,6 +110,28 @@ impl Finished {
     #[must_use]
     pub fn canceled() -> Self {
         Self { end: End::Canceled, ..Self::success() }
+    }
+}
+
+impl From<&JobRecord> for Finished {
+    /// What the coordinator knows of a job that reached a final state.
+    fn from(record: &JobRecord) -> Self {
+        let end = match record.state {
+            JobState::Success => End::Success,
+            JobState::Canceled | JobState::Canceling => End::Canceled,
+            JobState::Failed | JobState::Pending | JobState::Running => {
+                let reason = record.failure_reason.as_deref().unwrap_or("unknown_failure");
+                End::Failed { reason: reason.to_owned() }
+            }
+        };
+        let archive = record.artifact("archive");
+        Self {
+            end,
+            exit_code: record.exit_code,
+            archive: archive
+                .map(|archive| ArchiveInfo { filename: archive.filename.clone(), size: archive.size }),
+            dotenv: record.dotenv.clone(),
+        }
     }
 }
 

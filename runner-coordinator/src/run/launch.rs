@@ -146,7 +146,7 @@ impl PipelineRun {
         Sources { settings: &self.settings, pipeline_name: self.name.as_deref(), job, of_try, dotenv }
     }
 
-    fn dotenv_for(&self, index: usize) -> Vec<(String, String)> {
+    pub(super) fn dotenv_for(&self, index: usize) -> Vec<(String, String)> {
         let tries = self.graph.downloads[index].iter().filter_map(|other| self.nodes[*other].tries.last());
         tries.flat_map(|last| last.dotenv.iter().cloned()).collect()
     }

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use super::action::{Action, Finished, Host};
 use super::error::{PlayError, RunError};
+use super::expand::lookup;
 use super::graph::Graph;
 use super::node::Node;
 use super::select::is_meant;
@@ -174,6 +175,19 @@ impl PipelineRun {
     #[must_use]
     pub fn job_of(&self, id: JobId) -> Option<JobView<'_>> {
         self.nodes.iter().find(|node| node.tries.iter().any(|tried| tried.id == id)).map(Node::view)
+    }
+
+    /// Name and address of the environment that a finished job worked on, expanded with what it reported itself;
+    /// `None` without both.
+    #[must_use]
+    pub fn environment(&self, name: &str) -> Option<(String, String)> {
+        let index = self.nodes.iter().position(|node| node.job.name == name)?;
+        let node = &self.nodes[index];
+        let mut dotenv = self.dotenv_for(index);
+        dotenv.extend(node.tries.last()?.dotenv.iter().cloned());
+        let variables = self.sources(&node.job, TryFacts::NONE, &dotenv).expanded().ok()?;
+        let value = |key| lookup(&variables, key).map(str::to_owned);
+        Some((value("CI_ENVIRONMENT_NAME")?, value("CI_ENVIRONMENT_URL")?))
     }
 
     /// The stages in order, each with the status of its jobs; `None` for one without jobs.

@@ -1,14 +1,4 @@
-//! Running a compiled pipeline: the job graph, statuses, retries, and what runners receive.
-//!
-//! ```text
-//!  Facts ──► predefined ──► (compiler) ──► Pipeline ─┐
-//!                                         Settings ──┴─► PipelineRun ──► Action::Enqueue(payload), WakeAt, Note, …
-//!                                                             ▲                       │
-//!                                     started · finished · play · cancel ◄── host ◄───┘
-//! ```
-//!
-//! Nothing here does I/O or looks at a clock: time, ids and tokens come in from the [`Host`], and
-//! [`PipelineRun::advance`] returns what is to be done.
+#![doc = include_str!("README.md")]
 
 mod action;
 mod dotenv;

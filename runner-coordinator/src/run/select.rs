@@ -23,8 +23,8 @@ pub enum Selection {
 impl Selection {
     /// Leaves out the jobs that were not asked for.
     ///
-    /// A job that is named starts whenever its predecessors succeed, whatever its `when` says, and so does a manual
-    /// job that one of them `needs`: asking for it is playing it. Otherwise manual jobs stay manual.
+    /// A manual or delayed job that is named, or that one of them `needs`, does not wait: asking for it is playing it;
+    /// otherwise manual jobs stay manual. A named job that is meant for failures runs without one.
     pub(super) fn apply(&self, mut pipeline: Pipeline) -> Result<Selected, RunError> {
         let Self::Jobs { names, with_needs } = self else {
             return Ok(Selected { pipeline, played: HashSet::new() });
@@ -35,8 +35,8 @@ impl Selection {
             if *with_needs { with_predecessors(&pipeline, &named, &mut played) } else { named.clone() };
         pipeline.jobs.retain(|job| kept.contains(&job.name));
         for job in &mut pipeline.jobs {
-            if named.contains(&job.name) && matches!(job.when, When::OnFailure | When::Always) {
-                job.when = When::OnSuccess;
+            if named.contains(&job.name) && job.when == When::OnFailure {
+                job.when = When::Always;
             }
             if let Some(needs) = &mut job.needs {
                 needs.retain(|need| kept.contains(&need.job));
