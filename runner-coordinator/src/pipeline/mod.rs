@@ -6,12 +6,36 @@
 //!
 //! No I/O happens here: files come in through [`ProjectFiles`], facts about the commit through the caller's variables.
 
+mod check;
+mod config;
+mod context;
+mod duration;
+mod entries;
+mod error;
+mod evaluate;
+mod expand;
+mod expression;
+mod extends;
+mod files;
+mod glob;
+mod graph;
+mod include;
 mod job;
+mod merge;
+mod reference;
+mod rules;
 mod span;
+mod stages;
+mod suggest;
+mod yaml;
 
+pub use config::{Config, compile};
+pub use context::{Context, Facts, RefKind};
+pub use error::{CompileError, CompileErrors};
+pub use evaluate::EvaluateError;
 pub use job::{
-    AllowFailure, Artifacts, Cache, CacheKey, Image, Job, JobEnvironment, KeepWhen, Need, Node, Report, Retry, Service,
-    Trigger, TriggerTarget, Variable, When, Work,
+    AllowFailure, Artifacts, Cache, CacheKey, Image, Job, JobEnvironment, KeepWhen, Need, Node, Report,
+    Retry, Service, Trigger, TriggerTarget, Variable, When, Work,
 };
 pub use span::Span;
 

@@ -1,0 +1,115 @@
+//! A compiled configuration, before rules are applied.
+
+use std::fmt;
+
+use super::ProjectFiles;
+use super::check::Check;
+use super::context::Context;
+use super::entries::root;
+use super::entries::workflow::Workflow;
+use super::error::CompileErrors;
+use super::files::Listing;
+use super::graph::{self, Instances, Planned};
+use super::job::{Job, Variable};
+use super::{extends, include, reference};
+
+/// A valid configuration with all jobs that it defines, whatever their rules say.
+///
+/// Comes from [`compile`]; [`Config::evaluate`] makes a [`Pipeline`](super::Pipeline) of it.
+#[derive(Clone)]
+pub struct Config {
+    pub(super) stages: Vec<String>,
+    pub(super) planned: Vec<Planned>,
+    pub(super) instances: Instances,
+    pub(super) variables: Vec<Variable>,
+    pub(super) workflow: Workflow,
+    /// Files of the commit, if a rule asks for them.
+    pub(super) tracked: Vec<String>,
+    pub(super) notes: Vec<String>,
+}
+
+/// Compiles the configuration at `root_path` with all that it includes.
+///
+/// Nothing here depends on rules of jobs: the result lists every visible job. `root_path` is relative to the root of the
+/// repository.
+///
+/// # Errors
+/// The first mistake of the first file that cannot be read, included or merged; or all mistakes that are found in the
+/// keywords.
+pub fn compile(
+    root_path: &str,
+    files: &dyn ProjectFiles,
+    context: &Context,
+) -> Result<Config, CompileErrors> {
+    let files = Listing::new(files);
+    let loaded = include::load(root_path, &files, context)?;
+    let extended = extends::resolve(&loaded.root, &loaded.span)?;
+    let tree = reference::resolve(&extended, &loaded.span)?;
+
+    let mut check = Check { notes: loaded.notes, ..Check::default() };
+    let mut root = root::root(&mut check, &tree, &loaded.span);
+    CompileErrors::check(std::mem::take(&mut check.errors))?;
+
+    let (mut planned, instances) = graph::plan(&mut check, &mut root);
+    graph::validate(&mut check, &planned, &instances, &root.stages);
+    CompileErrors::check(std::mem::take(&mut check.errors))?;
+
+    let position = |stage: &str| root.stages.iter().position(|known| known == stage);
+    planned.sort_by_key(|planned| position(&planned.job.stage));
+    let rules = planned.iter().flat_map(|planned| planned.draft.rules.iter().flatten());
+    let mut rules = rules.chain(root.workflow.rules.iter().flatten());
+    let tracked = match rules.find(|rule| rule.clauses.exists.is_some()) {
+        Some(rule) => files.tracked(&rule.span)?.to_vec(),
+        None => Vec::new(),
+    };
+    let mut notes = check.notes;
+    notes.extend(check.ignored.iter().map(|(keyword, count)| {
+        format!("ignored: {keyword} ({count} {})", if *count == 1 { "job" } else { "jobs" })
+    }));
+    Ok(Config {
+        stages: root.stages,
+        planned,
+        instances,
+        variables: root.variables,
+        workflow: root.workflow,
+        tracked,
+        notes,
+    })
+}
+
+impl Config {
+    /// All stages in order, `.pre` and `.post` included.
+    #[must_use]
+    pub fn stages(&self) -> &[String] {
+        &self.stages
+    }
+
+    /// Every visible job, ordered by stage and then as written, as if it had no rules.
+    pub fn jobs(&self) -> impl Iterator<Item = &Job> {
+        self.planned.iter().map(|planned| &planned.job)
+    }
+
+    /// Things worth telling the user once: keys written twice, keywords without effect here.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Refs with which rules compare, unexpanded: what [`Facts::changed_since`](super::Facts::changed_since) should know.
+    pub fn compared_refs(&self) -> impl Iterator<Item = &str> {
+        let rules = self.planned.iter().flat_map(|planned| planned.draft.rules.iter().flatten());
+        rules
+            .chain(self.workflow.rules.iter().flatten())
+            .filter_map(|rule| rule.clauses.changes.as_ref()?.compare_to.as_deref())
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("stages", &self.stages)
+            .field("jobs", &self.jobs().map(|job| &job.name).collect::<Vec<_>>())
+            .field("notes", &self.notes)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,460 @@
+//! One job. <https://docs.gitlab.com/ci/yaml/#job-keywords>
+
+use std::time::Duration;
+
+use super::super::check::{Check, strings};
+use super::super::error::CompileError;
+use super::super::expression::Pattern;
+use super::super::job::{AllowFailure, Artifacts, Job, Variable, When, Work};
+use super::super::rules::{Rule, RulesOf, parse_rules};
+use super::super::span::Span;
+use super::super::yaml::{Entry, Map, Node};
+use super::default::Inheritable;
+use super::environment::environment;
+use super::inherit::{Inherit, inherit};
+use super::needs::{NeedSpec, Needs, needs};
+use super::parallel::{Parallel, parallel};
+use super::policy::{Policy, policy};
+use super::retry::allow_failure;
+use super::server;
+use super::trigger::trigger;
+use super::variables::job_variables;
+
+/// Keys of jobs that run a script.
+const JOB_KEYS: [&str; 37] = [
+    "script",
+    "run",
+    "before_script",
+    "after_script",
+    "stage",
+    "extends",
+    "image",
+    "services",
+    "tags",
+    "variables",
+    "rules",
+    "only",
+    "except",
+    "when",
+    "start_in",
+    "allow_failure",
+    "needs",
+    "dependencies",
+    "artifacts",
+    "cache",
+    "retry",
+    "timeout",
+    "parallel",
+    "interruptible",
+    "resource_group",
+    "environment",
+    "coverage",
+    "inherit",
+    "release",
+    "secrets",
+    "id_tokens",
+    "identity",
+    "hooks",
+    "pages",
+    "publish",
+    "manual_confirmation",
+    "inputs",
+];
+/// Keys of jobs that trigger a pipeline.
+const TRIGGER_KEYS: [&str; 17] = [
+    "trigger",
+    "stage",
+    "extends",
+    "variables",
+    "rules",
+    "only",
+    "except",
+    "when",
+    "start_in",
+    "allow_failure",
+    "needs",
+    "parallel",
+    "interruptible",
+    "resource_group",
+    "environment",
+    "inherit",
+    "manual_confirmation",
+];
+/// Keys that mean the same to everybody and nothing here.
+const SILENT_KEYS: [&str; 1] = ["dast_configuration"];
+
+/// Longest `start_in`.
+const MAX_DELAY: Duration = Duration::from_secs(7 * 24 * 3600);
+const MAX_NAME: usize = 255;
+
+/// A job as written, names of other jobs not yet resolved.
+#[derive(Debug, Clone)]
+pub(crate) struct Draft {
+    /// The job without instances, needs, dependencies and variables.
+    pub(crate) job: Job,
+    pub(crate) variables: Vec<Variable>,
+    pub(crate) inherit_variables: Inherit,
+    pub(crate) parallel: Option<Parallel>,
+    pub(crate) needs: Option<Vec<NeedSpec>>,
+    pub(crate) dependencies: Option<(Vec<String>, Span)>,
+    pub(crate) rules: Option<Vec<Rule>>,
+    pub(crate) only: Option<Policy>,
+    pub(crate) except: Option<Policy>,
+    /// Where `stage` stands, or the job if there is none.
+    pub(crate) stage_span: Span,
+    /// What must be refused when the job takes part in a pipeline.
+    pub(crate) refused: Vec<CompileError>,
+}
+
+/// What jobs need to know of the rest of the configuration.
+#[derive(Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) default: Inheritable,
+    pub(crate) has_workflow_rules: bool,
+}
+
+/// Reads one visible job.
+pub(crate) fn job(check: &mut Check, name: &str, entry: &Entry, around: &Surroundings) -> Option<Draft> {
+    let location = format!("jobs:{name}");
+    check_name(check, name, entry);
+    let Some(map) = entry.value.as_map() else {
+        let message = format!("{location} config should implement the script:, run:, or trigger: keyword");
+        check.push(CompileError::new(&entry.key_span, message).help("a job is a hash with `script`"));
+        return None;
+    };
+    let needs = map.get("needs").and_then(|node| needs(check, node, &format!("{location}:needs")));
+    let is_bridge = needs.as_ref().is_some_and(|needs| needs.bridge) && map.entry("script").is_none();
+    if map.get("trigger").is_some() || is_bridge {
+        return trigger_job(check, name, entry, map, needs, around);
+    }
+    check_work(check, entry, map, &location);
+    check.known_keys(map, &location, &[&JOB_KEYS[..], &SILENT_KEYS[..]].concat());
+    let script = map.get("script").and_then(|node| {
+        let script = check.commands(node, &format!("{location}:script"))?;
+        if script.is_empty() || node.as_text().is_some_and(|text| text.trim().is_empty()) {
+            check.error(&node.span, format!("{location} script can't be blank"));
+        }
+        Some(script)
+    });
+    let own = Inheritable::parse(check, map, &location);
+    let (inherit_default, _) = inherits(check, map, &location, false);
+    let inherited = own.inherit(&around.default, &inherit_default);
+    let mut refused = server::refused(map, name);
+    note_ignored(check, map, &inherited, name, &mut refused);
+    let work = Work::Script {
+        before_script: inherited.before_script.clone().unwrap_or_default(),
+        script: script.unwrap_or_default(),
+        after_script: inherited.after_script.clone().unwrap_or_default(),
+    };
+    let mut draft = common(check, name, entry, map, needs, work, around);
+    draft.refused.extend(refused);
+    fill(check, name, map, &location, inherited, &mut draft);
+    Some(draft)
+}
+
+/// Keywords of script jobs only.
+fn fill(check: &mut Check, name: &str, map: &Map, location: &str, inherited: Inheritable, draft: &mut Draft) {
+    let job = &mut draft.job;
+    job.image = inherited.image;
+    job.services = inherited.services.unwrap_or_default();
+    job.cache = inherited.cache.unwrap_or_default();
+    job.artifacts = inherited.artifacts;
+    job.retry = inherited.retry.unwrap_or_default();
+    job.timeout = inherited.timeout;
+    job.tags = inherited.tags.unwrap_or_default();
+    job.interruptible = inherited.interruptible.unwrap_or_default();
+    job.pre_get_sources_script = inherited.hooks.unwrap_or_default();
+    job.coverage = coverage(check, map, location);
+    if let Some(node) = map.get("release") {
+        server::release(check, node, &format!("{location}:release"));
+        check.ignore("release");
+    }
+    if let Some(publish) = server::pages(check, name, map, location) {
+        check.ignore("pages");
+        let artifacts = job.artifacts.get_or_insert_with(Artifacts::default);
+        if !artifacts.paths.contains(&publish) {
+            artifacts.paths.push(publish);
+        }
+    }
+    if let Some(node) = map.get("dependencies") {
+        match strings(node) {
+            Some(names) => draft.dependencies = Some((names, node.span.clone())),
+            None => check.error(&node.span, format!("{location} dependencies should be an array of strings")),
+        }
+    }
+}
+
+fn trigger_job(
+    check: &mut Check,
+    name: &str,
+    entry: &Entry,
+    map: &Map,
+    needs: Option<Needs>,
+    around: &Surroundings,
+) -> Option<Draft> {
+    let location = format!("jobs:{name}");
+    let together: Vec<&str> = ["script", "run"].into_iter().filter(|key| map.get(key).is_some()).collect();
+    if !together.is_empty() {
+        let message =
+            format!("{location} config these keys cannot be used together: {}, trigger", together.join(", "));
+        check.error(&entry.key_span, message);
+        return None;
+    }
+    check.known_keys(map, &location, &TRIGGER_KEYS);
+    let mut refused = Vec::new();
+    let Some(node) = map.get("trigger") else {
+        // Only a bridge `needs: {pipeline: …}`: it mirrors the status of another project's pipeline.
+        check.push(
+            server::not_supported(&entry.key_span, name, "needs:pipeline")
+                .help("remove the job, or give it a script"),
+        );
+        return None;
+    };
+    let work = Work::Trigger(trigger(check, node, &format!("{location}:trigger"), &mut refused)?);
+    let own = check.flag(map, "interruptible", &location);
+    let (inherit_default, _) = inherits(check, map, &location, false);
+    let inherited = inherit_default.allows("interruptible").then_some(around.default.interruptible).flatten();
+    let mut draft = common(check, name, entry, map, needs, work, around);
+    draft.job.interruptible = own.or(inherited).unwrap_or_default();
+    draft.refused.extend(refused);
+    if let (Some(Parallel::Count(_)), Some(node)) = (&draft.parallel, map.get("parallel")) {
+        check.error(&node.span, format!("{location}:parallel config should be a hash"));
+    }
+    Some(draft)
+}
+
+/// Keywords of both kinds of jobs.
+fn common(
+    check: &mut Check,
+    name: &str,
+    entry: &Entry,
+    map: &Map,
+    needs: Option<Needs>,
+    work: Work,
+    around: &Surroundings,
+) -> Draft {
+    let location = format!("jobs:{name}");
+    extends(check, map, &location);
+    let when = when(check, map, &location);
+    let failure = map
+        .get("allow_failure")
+        .and_then(|node| allow_failure(check, node, &format!("{location}:allow_failure")));
+    let rules =
+        map.get("rules").map(|node| parse_rules(check, node, &format!("{location}:rules"), RulesOf::Job));
+    let (only, except) = policies(check, map, &location, rules.is_some(), around);
+    if needs.as_ref().is_some_and(|needs| needs.foreign) {
+        check.ignore("needs:project and needs:pipeline");
+    }
+    let environment =
+        map.get("environment").and_then(|node| environment(check, node, &format!("{location}:environment")));
+    if environment.is_some() {
+        check.ignore("environment");
+    }
+    let start_in = start_in(check, map, &location, when, rules.is_some());
+    let default_failure = if when == Some(When::Manual) { AllowFailure::Yes } else { AllowFailure::No };
+    Draft {
+        job: Job {
+            name: name.to_owned(),
+            base: name.to_owned(),
+            stage: check.text(map, "stage", &location).unwrap_or_else(|| "test".to_owned()),
+            work,
+            when: when.unwrap_or(When::OnSuccess),
+            start_in,
+            allow_failure: failure.unwrap_or(default_failure),
+            needs: None,
+            dependencies: None,
+            variables: Vec::new(),
+            node: None,
+            image: None,
+            services: Vec::new(),
+            artifacts: None,
+            cache: Vec::new(),
+            retry: <_>::default(),
+            timeout: None,
+            tags: Vec::new(),
+            interruptible: false,
+            resource_group: check.text(map, "resource_group", &location),
+            environment,
+            coverage: None,
+            pre_get_sources_script: Vec::new(),
+            manual_confirmation: check.text(map, "manual_confirmation", &location),
+            span: entry.key_span.clone(),
+        },
+        variables: map
+            .get("variables")
+            .map(|node| job_variables(check, node, &format!("{location}:variables")))
+            .unwrap_or_default(),
+        inherit_variables: inherits(check, map, &location, true).1,
+        parallel: map.get("parallel").and_then(|node| parallel(check, node, &format!("{location}:parallel"))),
+        needs: needs.map(|needs| needs.jobs),
+        dependencies: None,
+        rules,
+        only,
+        except,
+        stage_span: map.entry("stage").map_or(&entry.key_span, |stage| &stage.value.span).clone(),
+        refused: Vec::new(),
+    }
+}
+
+fn check_name(check: &mut Check, name: &str, entry: &Entry) {
+    if name.trim().is_empty() {
+        check.error(&entry.key_span, "jobs config contains an empty job name");
+    }
+    if name.chars().count() > MAX_NAME {
+        check.error(
+            &entry.key_span,
+            format!("jobs:{name} name is too long (maximum is {MAX_NAME} characters)"),
+        );
+    }
+    if matches!(name, "true" | "false" | "nil") {
+        check.error(&entry.key_span, format!("jobs:{name} name is not allowed"));
+    }
+}
+
+/// A job needs exactly one thing to do.
+fn check_work(check: &mut Check, entry: &Entry, map: &Map, location: &str) {
+    match (map.entry("script"), map.get("run")) {
+        (None, None) => {
+            let message =
+                format!("{location} config should implement the script:, run:, or trigger: keyword");
+            check.error(&entry.key_span, message);
+        }
+        (Some(script), None) if script.value.is_null() => {
+            check.error(&script.key_span, format!("{location} script can't be blank"));
+        }
+        (_, Some(run)) => {
+            let together: Vec<&str> = ["script", "before_script", "after_script"]
+                .into_iter()
+                .filter(|key| map.get(key).is_some())
+                .collect();
+            if !together.is_empty() {
+                let keys = together.join(", ");
+                let message = format!("{location} config these keys cannot be used together: run, {keys}");
+                check.error(&run.span, message);
+            }
+        }
+        (Some(_), None) => {}
+    }
+}
+
+fn note_ignored(
+    check: &mut Check,
+    map: &Map,
+    inherited: &Inheritable,
+    name: &str,
+    refused: &mut Vec<CompileError>,
+) {
+    if inherited.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
+        check.ignore("tags");
+    }
+    if inherited.identity.is_some() {
+        check.ignore("identity");
+    }
+    if let Some(Some(span)) = &inherited.id_tokens {
+        refused.push(
+            server::not_supported(span, name, "id_tokens")
+                .help("give the token as a variable on the command line instead"),
+        );
+    }
+    if let Some(node) = map.get("secrets").filter(|node| node.as_map().is_none()) {
+        check.error(&node.span, format!("jobs:{name}:secrets config should be a hash"));
+    }
+}
+
+fn inherits(check: &mut Check, map: &Map, location: &str, report: bool) -> (Inherit, Inherit) {
+    let Some(node) = map.get("inherit") else { return <_>::default() };
+    // Read twice, reported once.
+    let mut silent = Check::default();
+    inherit(if report { check } else { &mut silent }, node, &format!("{location}:inherit"))
+}
+
+fn extends(check: &mut Check, map: &Map, location: &str) {
+    let wrong = |node: &&Node| node.as_text().is_none() && strings(node).is_none();
+    if let Some(node) = map.get("extends").filter(wrong) {
+        check.error(&node.span, format!("{location} extends should be an array of strings or a string"));
+    }
+}
+
+fn when(check: &mut Check, map: &Map, location: &str) -> Option<When> {
+    let allowed = ["on_success", "on_failure", "always", "manual", "delayed"];
+    Some(match check.one_of(map, "when", location, &allowed)?.as_str() {
+        "on_failure" => When::OnFailure,
+        "always" => When::Always,
+        "manual" => When::Manual,
+        "delayed" => When::Delayed,
+        _ => When::OnSuccess,
+    })
+}
+
+fn start_in(
+    check: &mut Check,
+    map: &Map,
+    location: &str,
+    when: Option<When>,
+    has_rules: bool,
+) -> Option<Duration> {
+    let delayed = when == Some(When::Delayed);
+    let entry = map.entry("start_in").filter(|entry| !entry.value.is_null());
+    match (entry, delayed) {
+        (Some(entry), _) if has_rules => {
+            check.error(
+                &entry.key_span,
+                format!("{location} config key may not be used with `rules`: start_in"),
+            );
+            None
+        }
+        (Some(entry), false) => {
+            check.push(
+                CompileError::new(&entry.key_span, format!("{location} start in must be blank"))
+                    .help("start_in belongs to `when: delayed`"),
+            );
+            None
+        }
+        (Some(_), true) => check.duration(map, "start_in", location, MAX_DELAY),
+        (None, true) => {
+            if let Some(entry) = map.entry("when").filter(|_| !has_rules) {
+                check.error(&entry.key_span, format!("{location} start in should be a duration"));
+            }
+            None
+        }
+        (None, false) => None,
+    }
+}
+
+fn policies(
+    check: &mut Check,
+    map: &Map,
+    location: &str,
+    has_rules: bool,
+    around: &Surroundings,
+) -> (Option<Policy>, Option<Policy>) {
+    if has_rules {
+        let used: Vec<&str> = ["only", "except"].into_iter().filter(|key| map.get(key).is_some()).collect();
+        if let Some(entry) = used.first().and_then(|key| map.entry(key)) {
+            let message = format!("{location} config key may not be used with `rules`: {}", used.join(", "));
+            check.error(&entry.key_span, message);
+        }
+        return (None, None);
+    }
+    let mut only = map.get("only").and_then(|node| policy(check, node, location, "only"));
+    let except = map.get("except").and_then(|node| policy(check, node, location, "except"));
+    match &mut only {
+        Some(only) if only.refs.is_none() => only.refs = Policy::default_only().refs,
+        Some(_) => {}
+        None if !around.has_workflow_rules => only = Some(Policy::default_only()),
+        None => {}
+    }
+    (only, except)
+}
+
+/// The expression between the slashes.
+fn coverage(check: &mut Check, map: &Map, location: &str) -> Option<String> {
+    let node = map.get("coverage")?;
+    let source = node.as_text().filter(|text| Pattern::parse(text).is_ok());
+    let Some(text) = source else {
+        let message = format!("{location}:coverage config must be a regular expression with re2 syntax");
+        check.push(CompileError::new(&node.span, message).help("write it between slashes: /Total: (\\d+)%/"));
+        return None;
+    };
+    text.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')).map(|(source, _)| source.to_owned())
+}

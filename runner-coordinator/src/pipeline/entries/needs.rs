@@ -1,0 +1,119 @@
+//! `needs`. <https://docs.gitlab.com/ci/yaml/#needs>
+
+use indexmap::IndexMap;
+
+use super::super::check::{Check, flatten};
+use super::super::span::Span;
+use super::super::yaml::Node;
+use super::parallel::matrix_entries;
+
+/// Most entries of one job.
+const MAX_NEEDS: usize = 50;
+
+/// `needs` as written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Needs {
+    pub(crate) jobs: Vec<NeedSpec>,
+    /// Whether there are entries that name jobs of other pipelines or projects.
+    pub(crate) foreign: bool,
+    /// `needs: {pipeline: …}` of a bridge: takes over the status of another pipeline.
+    pub(crate) bridge: bool,
+}
+
+/// A needed job, by the name that is written.
+#[derive(Debug, Clone)]
+pub(crate) struct NeedSpec {
+    pub(crate) job: String,
+    pub(crate) artifacts: bool,
+    pub(crate) optional: bool,
+    /// Values of the instances that are needed, in the order of keys; `None`: all instances.
+    pub(crate) matrix: Option<Vec<IndexMap<String, String>>>,
+    pub(crate) span: Span,
+}
+
+/// Reads `needs`.
+pub(crate) fn needs(check: &mut Check, node: &Node, location: &str) -> Option<Needs> {
+    if let Some(map) = node.as_map() {
+        // The hash form is `{pipeline: path}` of a bridge, or a single job.
+        if map.get("pipeline").is_some() && map.get("job").is_none() {
+            check.hash(node, location, &["pipeline"]);
+            return Some(Needs { bridge: true, ..Needs::default() });
+        }
+        check.error(&node.span, format!("{location} config should be an array of strings or hashes"));
+        return None;
+    }
+    let Some(items) = flatten(node) else {
+        check.error(&node.span, format!("{location} config should be an array of strings or hashes"));
+        return None;
+    };
+    let mut needs = Needs::default();
+    for item in items {
+        need(check, item, location, &mut needs);
+    }
+    if needs.jobs.len() > MAX_NEEDS {
+        let name = location.split(':').nth(1).unwrap_or_default();
+        check.error(
+            &node.span,
+            format!(
+                "{name}: one job can only need {MAX_NEEDS} others, but you have listed {}. See needs keyword \
+                 documentation for more details",
+                needs.jobs.len()
+            ),
+        );
+    }
+    Some(needs)
+}
+
+fn need(check: &mut Check, item: &Node, location: &str, needs: &mut Needs) {
+    if let Some(name) = item.as_text() {
+        needs.jobs.push(NeedSpec {
+            job: name.to_owned(),
+            artifacts: true,
+            optional: false,
+            matrix: None,
+            span: item.span.clone(),
+        });
+        return;
+    }
+    let location = format!("{location}:need");
+    let Some(map) = item.as_map() else {
+        check.error(&item.span, format!("{location} has an unsupported type"));
+        return;
+    };
+    if map.get("project").is_some() {
+        check.hash(item, &location, &["project", "ref", "job", "artifacts", "optional"]);
+        needs.foreign = true;
+        return;
+    }
+    if map.get("pipeline").is_some() {
+        check.hash(item, &location, &["pipeline", "job", "artifacts", "optional"]);
+        needs.bridge |= map.get("job").is_none();
+        needs.foreign = true;
+        return;
+    }
+    check.hash(item, &location, &["job", "artifacts", "optional", "parallel"]);
+    let Some(job) = check.text(map, "job", &location) else {
+        if map.get("job").is_none() {
+            check.error(&item.span, format!("{location} job can't be blank"));
+        }
+        return;
+    };
+    needs.jobs.push(NeedSpec {
+        job,
+        artifacts: check.flag(map, "artifacts", &location).unwrap_or(true),
+        optional: check.flag(map, "optional", &location).unwrap_or(false),
+        matrix: map.get("parallel").and_then(|node| instances(check, node, &format!("{location}:parallel"))),
+        span: item.span.clone(),
+    });
+}
+
+fn instances(check: &mut Check, node: &Node, location: &str) -> Option<Vec<IndexMap<String, String>>> {
+    let map = check.hash(node, location, &["matrix"])?;
+    match map.get("matrix") {
+        Some(matrix) => matrix_entries(check, matrix, &format!("{location}:matrix")),
+        None => {
+            check.error(&node.span, format!("{location} config missing required keys: matrix"));
+            None
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! From a configuration to a pipeline: workflow rules, then the rules of every job.
+
+mod decide;
+mod pipeline;
+mod policy;
+#[cfg(test)]
+mod tests;
+
+pub use pipeline::EvaluateError;

@@ -1,0 +1,83 @@
+//! `only` and `except` against the facts.
+
+use super::super::context::{Facts, RefKind};
+use super::super::entries::policy::{Policy, RefPattern};
+use super::super::error::CompileError;
+use super::super::expand::Scope;
+use super::super::rules::World;
+
+/// Whether `only` and `except` let a job in: all keys of `only` hold and no key of `except` does.
+pub(super) fn lets_in(
+    only: Option<&Policy>,
+    except: Option<&Policy>,
+    facts: &Facts,
+    scope: &Scope,
+    world: &World<'_>,
+) -> Result<bool, CompileError> {
+    if let Some(only) = only {
+        let clauses = clauses(only, facts, scope, world)?;
+        if clauses.contains(&false) {
+            return Ok(false);
+        }
+    }
+    match except {
+        Some(except) => Ok(!clauses(except, facts, scope, world)?.contains(&true)),
+        None => Ok(true),
+    }
+}
+
+/// One verdict for each key that is given.
+fn clauses(
+    policy: &Policy,
+    facts: &Facts,
+    scope: &Scope,
+    world: &World<'_>,
+) -> Result<Vec<bool>, CompileError> {
+    let mut verdicts = Vec::new();
+    if let Some(refs) = &policy.refs {
+        verdicts.push(refs.iter().any(|pattern| pattern.matches(facts)));
+    }
+    if let Some(variables) = &policy.variables {
+        verdicts.push(variables.iter().any(|expression| expression.holds(scope)));
+    }
+    if let Some(changes) = &policy.changes {
+        // Only pushes and merge requests have something to compare with.
+        let comparable = matches!(facts.source.as_str(), "push" | "merge_request_event");
+        verdicts.push(!comparable || changes.hold(scope, world)?);
+    }
+    if policy.kubernetes {
+        // No cluster is connected here.
+        verdicts.push(false);
+    }
+    Ok(verdicts)
+}
+
+impl RefPattern {
+    fn matches(&self, facts: &Facts) -> bool {
+        self.project.as_ref().is_none_or(|project| *project == facts.project_path) && self.matches_ref(facts)
+    }
+
+    fn matches_ref(&self, facts: &Facts) -> bool {
+        match self.name.as_str() {
+            "branches" => return facts.ref_kind == RefKind::Branch,
+            "tags" => return facts.ref_kind == RefKind::Tag,
+            _ => {}
+        }
+        let source = facts.source.strip_suffix("_event").unwrap_or(&facts.source);
+        if self.name == facts.source || self.name == source || self.name == plural(source) {
+            return true;
+        }
+        // Names and patterns say nothing about merge requests.
+        if facts.ref_kind == RefKind::MergeRequest {
+            return false;
+        }
+        match &self.pattern {
+            Some(pattern) => pattern.is_match(&facts.ref_name),
+            None => self.name == facts.ref_name,
+        }
+    }
+}
+
+fn plural(source: &str) -> String {
+    if source.ends_with("sh") { format!("{source}es") } else { format!("{source}s") }
+}

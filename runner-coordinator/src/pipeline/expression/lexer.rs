@@ -1,0 +1,92 @@
+//! From text to tokens.
+
+use super::pattern::Pattern;
+
+/// Most tokens of one expression.
+const MAX_TOKENS: usize = 100;
+
+#[derive(Debug, Clone)]
+pub(super) enum Token {
+    Open,
+    Close,
+    Variable(String),
+    Text(String),
+    Pattern(Pattern),
+    Null,
+    Bool(bool),
+    Compare(Comparison),
+    And,
+    Or,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Match,
+    NoMatch,
+}
+
+/// All tokens, or what cannot be read.
+pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
+    let mut rest = text.trim_start();
+    let mut tokens = Vec::new();
+    while !rest.is_empty() {
+        let (token, length) = next(rest)?;
+        tokens.push(token);
+        if tokens.len() > MAX_TOKENS {
+            return Err(format!("more than {MAX_TOKENS} tokens"));
+        }
+        rest = rest.get(length..).unwrap_or_default().trim_start();
+    }
+    Ok(tokens)
+}
+
+fn next(rest: &str) -> Result<(Token, usize), String> {
+    const FIXED: [(&str, Token); 11] = [
+        ("(", Token::Open),
+        (")", Token::Close),
+        ("null", Token::Null),
+        ("true", Token::Bool(true)),
+        ("false", Token::Bool(false)),
+        ("==", Token::Compare(Comparison::Equal)),
+        ("!=", Token::Compare(Comparison::NotEqual)),
+        ("=~", Token::Compare(Comparison::Match)),
+        ("!~", Token::Compare(Comparison::NoMatch)),
+        ("&&", Token::And),
+        ("||", Token::Or),
+    ];
+    for (text, token) in FIXED {
+        if rest.starts_with(text) {
+            return Ok((token, text.len()));
+        }
+    }
+    let token = match rest.chars().next() {
+        Some('$') => variable(rest),
+        Some(quote @ ('"' | '\'')) => quoted(rest, quote),
+        Some('/') => match Pattern::prefix(rest) {
+            Some(length) => {
+                let text = rest.get(..length).unwrap_or_default();
+                return Ok((Token::Pattern(Pattern::parse(text)?), length));
+            }
+            None => None,
+        },
+        _ => None,
+    };
+    token.ok_or_else(|| {
+        let shown: String = rest.chars().take(20).collect();
+        format!("unexpected `{shown}`")
+    })
+}
+
+fn variable(rest: &str) -> Option<(Token, usize)> {
+    let name: String = rest.chars().skip(1).take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let length = name.len() + 1;
+    (!name.is_empty()).then_some((Token::Variable(name), length))
+}
+
+fn quoted(rest: &str, quote: char) -> Option<(Token, usize)> {
+    let inner = rest.get(1..)?;
+    let end = inner.find(quote)?;
+    Some((Token::Text(inner.get(..end)?.to_owned()), end + 2))
+}

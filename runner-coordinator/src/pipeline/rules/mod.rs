@@ -1,0 +1,9 @@
+//! `rules` of jobs, of `workflow` and of `include`. <https://docs.gitlab.com/ci/yaml/#rules>
+
+mod clauses;
+mod parse;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use clauses::{Changes, World, changes};
+pub(crate) use parse::{Rule, RuleWhen, RulesOf, parse_rules};

@@ -1,0 +1,56 @@
+//! "Did you mean": the nearest known name for a mistyped one.
+
+/// The known name that is nearest to `name`, if any is near enough to be what was meant.
+pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    if name.len() > 64 {
+        return None;
+    }
+    let limit = (name.chars().count() / 3).max(1);
+    known
+        .into_iter()
+        .filter(|candidate| candidate.len() <= 64)
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= limit)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// "did you mean …" for the first name that has a near one, otherwise `fallback`.
+pub(crate) fn closest_of(names: &[&str], known: &[&str], fallback: &str) -> String {
+    let near = names.iter().find_map(|name| closest(name, known.iter().copied()));
+    near.map_or_else(|| fallback.to_owned(), |near| format!("did you mean `{near}`?"))
+}
+
+/// Edit distance in which exchanging two neighbours counts as one step.
+fn distance(left: &str, right: &str) -> usize {
+    let left: Vec<char> = left.chars().collect();
+    let right: Vec<char> = right.chars().collect();
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=right.len()).collect();
+    for (i, a) in left.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, b) in right.iter().enumerate() {
+            let mut steps = (last[j] + usize::from(a != b)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *a == right[j - 1] && left[i - 1] == *b {
+                steps = steps.min(before[j - 1] + 1);
+            }
+            row.push(steps);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::closest;
+
+    #[test]
+    fn finds_what_was_meant() {
+        let known = ["script", "stage", "services", "before_script"];
+        assert_eq!(closest("scirpt", known), Some("script"));
+        assert_eq!(closest("stages", known), Some("stage"));
+        assert_eq!(closest("befor_script", known), Some("before_script"));
+        assert_eq!(closest("foo", known), None);
+    }
+}
