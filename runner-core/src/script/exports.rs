@@ -7,7 +7,8 @@ use crate::variables::is_shell_name;
 const ENV_FILE: &str = "gitlab_runner_env";
 
 /// Reads the file of `GITLAB_ENV` line by line. Blank lines and comments are skipped, a last line needs no line end, lines
-/// whose name no shell accepts are told and skipped. All letters are listed because ranges depend on the locale.
+/// whose name no shell accepts are told and skipped. All letters are listed because ranges depend on the locale; the try in a
+/// sub-shell is there because setting a read-only variable ends some shells.
 const READ_ENV_FILE: &str = r#"while IFS=' 	' read -r _runner_line || [ -n "$_runner_line" ]; do
   case "$_runner_line" in
     '' | '#'*) continue ;;
@@ -17,7 +18,11 @@ const READ_ENV_FILE: &str = r#"while IFS=' 	' read -r _runner_line || [ -n "$_ru
       printf '\033[0;33m%s\033[0;m\n' "WARNING: GITLAB_ENV: ignored \"${_runner_line%%=*}\": not the name of a variable"
       continue ;;
   esac
-  export "$_runner_line" || printf '\033[0;33m%s\033[0;m\n' "WARNING: GITLAB_ENV: cannot set ${_runner_line%%=*}"
+  if (export "$_runner_line") 2> /dev/null; then
+    export "$_runner_line"
+  else
+    printf '\033[0;33m%s\033[0;m\n' "WARNING: GITLAB_ENV: cannot set ${_runner_line%%=*}"
+  fi
 done < "$GITLAB_ENV"
 unset _runner_line
 "#;
