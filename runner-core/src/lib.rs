@@ -1,1 +1,27 @@
 //! Job model, scripts, log path, executor traits, run loop and journal of the runner.
+//!
+//! ```text
+//! payload ─► variables ─► plan ─► scripts ─► Environment (executor) ─► frames ─► log ─► GitLab
+//!                                   ▲                                    │
+//!                                   └───────────── run ◄── stage ends ───┘        journal: what survives a restart
+//! ```
+//!
+//! | Module | What lives there |
+//! | --- | --- |
+//! | [`executor`] | the traits by which jobs get a place to run |
+//! | [`settings`] | what a runner entry says, resolved |
+//! | [`variables`] | the job's variables: sources, precedence, expansion, settings read from them |
+//! | [`plan`] | the job's stages as data |
+//! | [`script`] | bash text for the stages of a plan |
+//! | [`log`] | from frames to GitLab: mask, limit, spool, send, repair, drain |
+//! | [`journal`] | what survives the death of the manager |
+//! | [`time`] | wall-clock time as a parameter |
+
+pub mod executor;
+pub mod journal;
+pub mod log;
+pub mod plan;
+pub mod script;
+pub mod settings;
+pub mod time;
+pub mod variables;

@@ -1,0 +1,120 @@
+//! What is written down about a job, so that another process can take its place.
+
+use std::time::SystemTime;
+
+use runner_api::{FailureReason, Job};
+use serde::{Deserialize, Serialize};
+
+use crate::executor::{Handle, JobKey, Place, Slots, StageKey};
+
+/// Version of both records below. A record of another version is left alone and said, never guessed at.
+///
+/// Changing the format: a new optional field with `#[serde(default)]` keeps the version when old and new programs both do the
+/// right thing without it. Anything else raises the version, keeps reading the old one, and adds a sample of the old one to
+/// the fixtures of `tests/journal.rs`, which are never changed.
+pub const FORMAT_VERSION: u32 = 1;
+
+/// What is known when a job is accepted. Written once, before the job is acknowledged; never changed.
+///
+/// Holds the job's token, which is needed to report its end, but never the runner's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Assignment {
+    /// [`FORMAT_VERSION`].
+    pub version: u32,
+    /// Which job of which runner.
+    pub key: JobKey,
+    /// URL of the GitLab instance.
+    pub url: String,
+    /// Name of the `[[runners]]` entry.
+    pub runner_name: String,
+    /// System id under which the job was requested.
+    pub system_id: String,
+    /// The job, written as GitLab sent it.
+    pub job: Job,
+    /// Numbers that the job holds.
+    pub slots: Slots,
+    /// When the job was accepted.
+    pub accepted_at: SystemTime,
+    /// Certificates of the connection over which it came, as PEM, if it was TLS.
+    pub tls_chain: Option<String>,
+}
+
+/// How far a job has come. Written again whenever one of its facts changes, before the change takes effect outside.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// [`FORMAT_VERSION`].
+    pub version: u32,
+    /// Where the job's environment can be found; set before anything outside exists.
+    #[serde(default)]
+    pub handle: Option<Handle>,
+    /// The prepared place.
+    #[serde(default)]
+    pub place: Option<Place>,
+    /// When the job has to be over.
+    #[serde(default)]
+    pub deadline: Option<SystemTime>,
+    /// The stage that was started last.
+    #[serde(default)]
+    pub stage: Option<StageKey>,
+    /// How the user's scripts ended, once they have.
+    #[serde(default)]
+    pub script: Option<Verdict>,
+    /// Whether somebody asked the job to end.
+    #[serde(default)]
+    pub cancel: Option<CancelState>,
+    /// The state that GitLab has to be told; set before it is told for the first time.
+    #[serde(default)]
+    pub verdict: Option<Verdict>,
+}
+
+impl Default for Progress {
+    fn default() -> Self {
+        Self {
+            version: FORMAT_VERSION,
+            handle: None,
+            place: None,
+            deadline: None,
+            stage: None,
+            script: None,
+            cancel: None,
+            verdict: None,
+        }
+    }
+}
+
+/// How a job, or its scripts, ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// Why it failed; `None` is success.
+    pub failure: Option<FailureReason>,
+    /// Exit code of the script that failed.
+    #[serde(default)]
+    pub exit_code: Option<i32>,
+}
+
+impl Verdict {
+    /// It did what it was asked to do.
+    pub const SUCCESS: Verdict = Verdict { failure: None, exit_code: None };
+
+    /// It failed for this reason.
+    pub fn failed(reason: FailureReason) -> Self {
+        Self { failure: Some(reason), exit_code: None }
+    }
+
+    /// Whether it succeeded.
+    pub fn is_success(&self) -> bool {
+        self.failure.is_none()
+    }
+}
+
+/// Who asked a job to end, and how firmly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CancelState {
+    /// GitLab, gracefully: `after_script` still runs.
+    Graceful,
+    /// GitLab, at once.
+    Abort,
+    /// The runner is being stopped.
+    Interrupted,
+}

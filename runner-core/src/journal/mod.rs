@@ -1,0 +1,80 @@
+//! What survives the death of the manager: one entry per accepted job.
+//!
+//! ```text
+//! <state folder>/                 0700
+//!   runner-2mn-ncv-x-job-42/      0700  named by the job
+//!     assignment.json             0600  written once, before the job is acknowledged
+//!     progress.json               0600  replaced whenever a fact changes, before the change takes effect
+//!     log/                              the masked log and its checkpoint, see [`log`](crate::log)
+//! ```
+//!
+//! The entry is removed when GitLab has accepted the job's end. Files are replaced by renaming: after the death of the process
+//! each is either the old or the new one. A record of an unknown version is left alone and reported.
+
+mod entry;
+mod files;
+
+pub use entry::{Assignment, CancelState, FORMAT_VERSION, Progress, Verdict};
+pub use files::FileJournal;
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crate::executor::JobKey;
+
+/// Keeps the entries. Calls are short and synchronous: a few small files on a local disk.
+pub trait Journal: Send + Sync + fmt::Debug {
+    /// Opens the entry of a job that has just been assigned.
+    ///
+    /// # Errors
+    /// When it could not be written: the job must not be acknowledged then.
+    fn begin(&self, assignment: &Assignment) -> Result<(), JournalError>;
+
+    /// Replaces a job's progress.
+    ///
+    /// # Errors
+    /// When it could not be written; the old one is still there.
+    fn save(&self, key: &JobKey, progress: &Progress) -> Result<(), JournalError>;
+
+    /// Removes a job's entry with its log. Removing what is gone is success.
+    ///
+    /// # Errors
+    /// When something of it stayed.
+    fn remove(&self, key: &JobKey) -> Result<(), JournalError>;
+
+    /// All entries, readable or not.
+    ///
+    /// # Errors
+    /// When the folder itself cannot be read.
+    fn entries(&self) -> Result<Vec<Entry>, JournalError>;
+
+    /// Folder for the job's log; exists after [`begin`](Self::begin).
+    fn log_folder(&self, key: &JobKey) -> PathBuf;
+}
+
+/// An entry as found.
+#[derive(Debug)]
+pub enum Entry {
+    /// A job that an earlier process accepted.
+    Job(Box<Assignment>, Box<Progress>),
+    /// Something that this program cannot read; it is left alone.
+    Unreadable {
+        /// Where it is.
+        location: PathBuf,
+        /// Why it cannot be read.
+        why: String,
+    },
+}
+
+/// The journal could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+pub struct JournalError {
+    /// What was tried.
+    pub action: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: std::io::Error,
+}
