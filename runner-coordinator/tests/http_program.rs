@@ -140,7 +140,7 @@ fn mistakes_are_told_before_anything_starts() {
     let folder = jobs.path().to_str().unwrap();
     let (code, said) = run(&["--jobs", folder, "--fault", "patch_trac:1:503"]);
     assert_eq!(code, Some(2));
-    assert!(said.contains("patch_trac:1:503"), "{said}");
+    assert!(said.contains("unknown endpoint `patch_trac`; known are register"), "{said}");
 
     let (code, said) = run(&["--jobs", "/nonexistent/jobs"]);
     assert_eq!(code, Some(2));

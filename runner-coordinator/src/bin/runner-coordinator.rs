@@ -35,7 +35,7 @@ struct Arguments {
     #[arg(long, value_name = "DIR")]
     jobs: PathBuf,
     /// What goes wrong, e.g. `patch_trace:2:503` or `request_job:1-3:429,header=Retry-After=7`.
-    #[arg(long = "fault", value_name = "RULE")]
+    #[arg(long = "fault", value_name = "RULE", value_parser = fault)]
     faults: Vec<Fault>,
     /// Folder for artifacts; a temporary one without it.
     #[arg(long, value_name = "DIR")]
@@ -76,14 +76,8 @@ async fn main() -> ExitCode {
     match run(Arguments::parse()).await {
         Ok(code) => code,
         Err(failure) => {
-            let mut text = format!("runner-coordinator: {failure}");
-            let mut source = std::error::Error::source(&failure);
-            while let Some(error) = source {
-                text.push_str(&format!(": {error}"));
-                source = error.source();
-            }
             // There is nowhere left to report a failure to.
-            let _ = writeln!(io::stderr(), "{text}");
+            let _ = writeln!(io::stderr(), "runner-coordinator: {}", with_causes(&failure));
             ExitCode::from(2)
         }
     }
@@ -99,10 +93,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
         ..Options::default()
     };
     let mut coordinator = Coordinator::new(options);
-    for token in &arguments.registration_tokens {
+    let created = arguments.runner_tokens.is_empty() && arguments.registration_tokens.is_empty();
+    for token in arguments.registration_tokens {
         coordinator.register_token(token);
     }
-    let created = arguments.runner_tokens.is_empty() && arguments.registration_tokens.is_empty();
     let runners: Vec<_> = if created {
         vec![coordinator.create_runner(NewRunner::default())]
     } else {
@@ -167,6 +161,22 @@ async fn run(arguments: Arguments) -> Result<ExitCode, Failure> {
     server.shutdown().await;
     let good = if arguments.exit_when_done { done && all_succeeded } else { true };
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn fault(text: &str) -> Result<Fault, String> {
+    text.parse().map_err(|error| with_causes(&error))
+}
+
+/// An error in one line with what caused it.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// The payloads of a folder with the names of their files.

@@ -4,6 +4,7 @@
 //! calls [`Coordinator::finish_upload`]. A transport that has the whole body in memory calls
 //! [`Coordinator::handle`] as for every other request.
 
+use std::fmt;
 use std::ops::Range;
 use std::time::SystemTime;
 
@@ -99,7 +100,7 @@ impl Admission {
 }
 
 /// The `file` part of an upload, stored.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Upload {
     /// Name that the client gave the file.
     pub filename: String,
@@ -111,6 +112,17 @@ pub struct Upload {
     pub content: Content,
     /// The content itself of a `dotenv` report, which the coordinator reads; `None` for everything else.
     pub dotenv: Option<Bytes>,
+}
+
+impl fmt::Debug for Upload {
+    /// Leaves out the content of a report.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload")
+            .field("filename", &self.filename)
+            .field("size", &self.size)
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What became of a stored upload.

@@ -1,6 +1,7 @@
 //! The coordinator: its state, the host's calls, and the way of a request through it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -30,8 +31,8 @@ const ODDITIES: usize = 1000;
 pub struct Coordinator {
     pub(super) options: Options,
     pub(super) ids: Ids,
-    pub(super) registration_tokens: BTreeSet<String>,
-    pub(super) personal_tokens: BTreeSet<String>,
+    pub(super) registration_tokens: Vec<SecretString>,
+    pub(super) personal_tokens: Vec<SecretString>,
     pub(super) token_lifetime: Option<Duration>,
     pub(super) runners: BTreeMap<RunnerId, Runner>,
     pub(super) jobs: BTreeMap<JobId, JobRecord>,
@@ -48,7 +49,7 @@ pub struct Coordinator {
 }
 
 /// A request as it arrived, kept when [`Options::record_requests`] is set.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct RequestRecord {
     /// When it came.
@@ -61,8 +62,21 @@ pub struct RequestRecord {
     pub uri: Uri,
     /// Headers. They hold tokens.
     pub headers: HeaderMap,
-    /// Length of the body in bytes; 0 for uploads, which are not read here.
-    pub body_length: u64,
+    /// The body; empty for uploads that were streamed to a file.
+    pub body: Bytes,
+}
+
+impl fmt::Debug for RequestRecord {
+    /// Leaves out headers and body: they hold tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestRecord")
+            .field("at", &self.at)
+            .field("endpoint", &self.endpoint)
+            .field("method", &self.method)
+            .field("path", &self.uri.path())
+            .field("body_bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// A request that has been routed, counted and checked for faults.
@@ -78,8 +92,8 @@ impl Coordinator {
         Self {
             ids: Ids::new(options.seed, options.first_job),
             options,
-            registration_tokens: BTreeSet::new(),
-            personal_tokens: BTreeSet::new(),
+            registration_tokens: Vec::new(),
+            personal_tokens: Vec::new(),
             token_lifetime: None,
             runners: BTreeMap::new(),
             jobs: BTreeMap::new(),
@@ -95,13 +109,13 @@ impl Coordinator {
     }
 
     /// Accepts a registration token at `POST runners`.
-    pub fn register_token(&mut self, token: &SecretString) {
-        self.registration_tokens.insert(token.expose_secret().to_owned());
+    pub fn register_token(&mut self, token: SecretString) {
+        self.registration_tokens.push(token);
     }
 
     /// Accepts a personal access token where the API takes one (`PRIVATE-TOKEN`).
-    pub fn personal_token(&mut self, token: &SecretString) {
-        self.personal_tokens.insert(token.expose_secret().to_owned());
+    pub fn personal_token(&mut self, token: SecretString) {
+        self.personal_tokens.push(token);
     }
 
     /// How long a token that a reset hands out is valid; for ever without.
@@ -404,7 +418,7 @@ impl Coordinator {
                 method: parts.method.clone(),
                 uri: parts.uri.clone(),
                 headers: parts.headers.clone(),
-                body_length: body.len() as u64,
+                body: body.clone(),
             });
         }
         let route = match found {

@@ -69,7 +69,7 @@ pub struct JobTicket {
 }
 
 /// A job to enqueue.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NewJob {
     /// What the runner receives. `id` and `token` are overwritten with those of the job.
     pub payload: Value,
@@ -98,6 +98,17 @@ impl NewJob {
             required_features: BTreeSet::new(),
             watched: true,
         }
+    }
+}
+
+impl fmt::Debug for NewJob {
+    /// Leaves out the payload: it holds tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NewJob")
+            .field("ticket", &self.ticket)
+            .field("tags", &self.tags)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
 
@@ -205,12 +216,21 @@ pub struct Artifact {
 }
 
 /// Where the content of an [`Artifact`] is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum Content {
     /// In memory.
     Bytes(Bytes),
     /// In a file that belongs to whoever stored it; the core never touches it.
     File(PathBuf),
+}
+
+impl fmt::Debug for Content {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
+            Self::File(path) => write!(f, "File({})", path.display()),
+        }
+    }
 }
 
 impl JobRecord {

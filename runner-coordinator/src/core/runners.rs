@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use http::StatusCode;
 use http::request::Parts;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::Coordinator;
@@ -23,7 +23,7 @@ impl Coordinator {
         if !self.options.registration {
             return answer::error(StatusCode::GONE);
         }
-        if !self.registration_tokens.contains(token) {
+        if !knows(&self.registration_tokens, token) {
             return answer::error(StatusCode::FORBIDDEN);
         }
         let protected = match params.text("access_level") {
@@ -134,7 +134,7 @@ impl Coordinator {
             }
         } else {
             let personal = parts.headers.get(params::PRIVATE_TOKEN).and_then(|value| value.to_str().ok());
-            if !personal.is_some_and(|token| self.personal_tokens.contains(token)) {
+            if !personal.is_some_and(|token| knows(&self.personal_tokens, token)) {
                 return answer::error(StatusCode::UNAUTHORIZED);
             }
             match key.parse().map(RunnerId) {
@@ -204,9 +204,11 @@ pub(super) fn missing(names: &[&str]) -> Plain {
     answer::bad_parameter(&text.join(", "))
 }
 
-fn details(runner: &Runner) -> Value {
-    use secrecy::ExposeSecret;
+fn knows(tokens: &[SecretString], token: &str) -> bool {
+    tokens.iter().any(|known| known.expose_secret() == token)
+}
 
+fn details(runner: &Runner) -> Value {
     json!({
         "id": runner.id.0,
         "token": runner.token.expose_secret(),

@@ -1,5 +1,6 @@
 //! A job's log, and `PATCH jobs/:id/trace`.
 
+use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -14,10 +15,16 @@ use super::job::JobState;
 use super::params::Params;
 
 /// The log of a job as the runner sent it.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Trace {
     bytes: Vec<u8>,
     debug: bool,
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trace({} bytes)", self.bytes.len())
+    }
 }
 
 impl Trace {

@@ -40,7 +40,7 @@ impl Handle {
     }
 
     /// Accepts a registration token at `POST runners`.
-    pub fn register_token(&self, token: &SecretString) {
+    pub fn register_token(&self, token: SecretString) {
         self.with(|coordinator, _| coordinator.register_token(token));
     }
 

@@ -5,7 +5,7 @@ use std::task::Poll;
 
 use axum::body::{Body, Bytes};
 use axum::response::Response;
-use futures_util::{Stream, StreamExt, TryStreamExt};
+use futures_util::{Stream, StreamExt};
 use http::{HeaderValue, StatusCode, header};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 use tokio_util::io::ReaderStream;
@@ -31,20 +31,30 @@ pub(super) async fn respond(answer: Answer, breaker: &Breaker) -> Response {
     };
     let length = payload.len();
     // The announced length is that of the whole body, also when the connection breaks before its end.
-    if length > 0 || cut.is_some() {
+    if length > 0 {
         parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length));
     }
-    let body = match (payload, cut) {
-        (Payload::Bytes(bytes), None) => Body::from(bytes),
-        (Payload::Bytes(bytes), Some(after)) => {
-            Body::from_stream(cut_after(futures_util::stream::once(async { Ok(bytes) }), after, length))
+    // A body that is no longer than what is sent of it loses its last byte.
+    let sent = cut.map_or(length, |after| after.min(length.saturating_sub(1)));
+    if length == 0 && cut.is_some() {
+        breaker.pull();
+    }
+    let body = match payload {
+        Payload::Bytes(mut bytes) => {
+            bytes.truncate(usize::try_from(sent).unwrap_or(usize::MAX));
+            if cut.is_none() {
+                Body::from(bytes)
+            } else {
+                Body::from_stream(futures_util::stream::once(async { Ok(bytes) }).chain(break_off()))
+            }
         }
-        (Payload::File { path, range }, cut) => match open(&path, range.start).await {
+        Payload::File { path, range } => match open(&path, range.start).await {
             Ok(file) => {
-                let stream = ReaderStream::with_capacity(file.take(length), FILE_BUFFER);
-                match cut {
-                    None => Body::from_stream(stream),
-                    Some(after) => Body::from_stream(cut_after(stream, after, length)),
+                let stream = ReaderStream::with_capacity(file.take(sent), FILE_BUFFER);
+                if cut.is_none() {
+                    Body::from_stream(stream)
+                } else {
+                    Body::from_stream(stream.chain(break_off()))
                 }
             }
             Err(error) => {
@@ -66,25 +76,9 @@ async fn open(path: &std::path::Path, offset: u64) -> io::Result<tokio::fs::File
     Ok(file)
 }
 
-/// The first `after` bytes of a body, then an error that makes hyper close the connection. A body that is no longer
-/// than that loses its last byte.
-fn cut_after(
-    body: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
-    after: u64,
-    length: u64,
-) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-    let mut left = after.min(length.saturating_sub(1));
-    let kept = body.try_take_while(move |_| std::future::ready(Ok(left > 0))).map_ok(move |mut bytes| {
-        let part = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
-        left = left.saturating_sub(bytes.len() as u64);
-        bytes.truncate(part);
-        bytes
-    });
-    kept.chain(flushed_error())
-}
-
-/// Fails at the second look: hyper sends what it has when a body is not ready.
-fn flushed_error() -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+/// An error that makes hyper close the connection. It comes at the second look only: hyper sends what it has when a
+/// body is not ready.
+fn break_off() -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
     let mut looked = false;
     futures_util::stream::poll_fn(move |cx| {
         if std::mem::replace(&mut looked, true) {

@@ -82,7 +82,7 @@ fn requests_are_recorded_on_demand() {
     let requests = gitlab.core.requests();
     assert_eq!(requests[0].endpoint, Some(Endpoint::Verify));
     assert_eq!(requests[0].headers["x-request-id"], "0123456789abcdef0123456789abcdef");
-    assert_eq!((requests[0].body_length, requests[0].at), (2, gitlab.now));
+    assert_eq!((requests[0].body.as_ref(), requests[0].at), (&b"{}"[..], gitlab.now));
     assert_eq!((requests[1].endpoint, requests[1].uri.path()), (None, "/api/v4/nowhere"));
 }
 

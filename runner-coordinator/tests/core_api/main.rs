@@ -1,7 +1,12 @@
 //! The coordinator's core, request by request, without any I/O.
 
 #![expect(clippy::needless_pass_by_value, reason = "bodies are written in place")]
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "in a test a panic is the report")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "in a test a panic is the report"
+)]
 
 mod artifacts;
 mod faults;

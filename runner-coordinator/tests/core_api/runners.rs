@@ -11,7 +11,7 @@ use crate::support::{Gitlab, message};
 
 fn gitlab() -> Gitlab {
     let mut gitlab = Gitlab::new(Options::default());
-    gitlab.core.register_token(&SecretString::from("reg"));
+    gitlab.core.register_token(SecretString::from("reg"));
     gitlab
 }
 
@@ -183,7 +183,7 @@ fn a_token_is_reset_with_itself() {
 #[test]
 fn a_token_is_reset_with_a_personal_one() {
     let mut gitlab = gitlab();
-    gitlab.core.personal_token(&SecretString::from("glpat-a"));
+    gitlab.core.personal_token(SecretString::from("glpat-a"));
     let path = format!("runners/{}/reset_authentication_token", gitlab.runner);
     let mut reset = |path: &str, token: &str| {
         gitlab.call_with("POST", path, &[("PRIVATE-TOKEN", token)], "null".into()).status()
@@ -215,5 +215,19 @@ fn requests_that_are_none() {
     assert_eq!(gitlab.call("GET", "projects", json!({})).error(), message(StatusCode::NOT_FOUND));
     for body in ["[1]", "{", "text"] {
         assert_eq!(gitlab.call_with("POST", "runners/verify", &[], body.into()).status(), 400, "{body}");
+    }
+}
+
+#[test]
+fn debug_output_shows_no_token() {
+    let mut gitlab = Gitlab::new(Options { record_requests: true, ..Options::default() });
+    gitlab.core.register_token(SecretString::from("reg-secret"));
+    gitlab.core.personal_token(SecretString::from("glpat-secret"));
+    let job = gitlab.enqueue(json!({}));
+    let answer = gitlab.request_with(json!({}));
+    let text = format!("{:?} {:?}", gitlab.core, answer.0);
+    let job_token = gitlab.job(job).token.expose_secret();
+    for secret in [gitlab.token.as_str(), job_token, "reg-secret", "glpat-secret"] {
+        assert!(!text.contains(secret), "{secret} in {text}");
     }
 }

@@ -88,6 +88,16 @@ async fn a_truncated_json_answer() {
 }
 
 #[tokio::test]
+async fn an_answer_without_body_is_truncated_to_nothing() {
+    let site = Site::start(Options::default()).await;
+    site.handle.add_fault("request_job:1:truncate=10".parse().unwrap());
+    let body = json!({ "token": site.token });
+    assert!(site.client.post(site.url("jobs/request")).json(&body).send().await.unwrap_err().is_request());
+    assert_eq!(site.request().await.status(), 204);
+    site.server.shutdown().await;
+}
+
+#[tokio::test]
 async fn forgotten_bytes_show_as_a_wrong_offset() {
     let (site, job, token) = site_with(&["patch_trace:2:forget=4"]).await;
     let mut events = site.handle.events();
