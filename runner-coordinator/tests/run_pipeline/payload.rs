@@ -1,15 +1,14 @@
 //! Payloads, field by field: a job that uses every keyword against a payload written by hand, and what deviates.
 
-mod run_support;
-
 use std::time::Duration;
 
-use run_support::{Driver, job, need, settings, value, variable, with};
 use runner_coordinator::pipeline::{
     Artifacts, Cache, CacheKey, Image, Job, KeepWhen, Node, Report, Service, Variable, Work,
 };
 use runner_coordinator::run::{ArchiveInfo, Finished, GitRef, JobVariable, MergeRequest, Settings};
 use serde_json::{Value, json};
+
+use crate::support::{Driver, job, need, settings, value, variable, with};
 
 fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -95,7 +94,7 @@ fn a_rich_job() {
     let token = payload["token"].as_str().unwrap();
     assert!(token.starts_with("glcbt-"), "{token}");
 
-    let expected = include_str!("run_payload.json")
+    let expected = include_str!("payload.json")
         .replace("\"<ID>\"", &id)
         .replace("\"<BUILD_ID>\"", &build_id)
         .replace("{ID}", &id)
@@ -226,12 +225,12 @@ fn scenario_59_cache_keys() {
         let mut settings = settings();
         settings.facts.protected = protected;
         let mut run =
-            runner_coordinator::run::PipelineRun::new(run_support::pipeline(vec![a]), settings).unwrap();
-        let mut host = run_support::TestHost::new();
+            runner_coordinator::run::PipelineRun::new(crate::support::pipeline(vec![a]), settings).unwrap();
+        let mut host = crate::support::TestHost::new();
         if with_object {
             host.objects.insert("a.lock".to_owned(), "1111111111111111111111111111111111111111".to_owned());
         }
-        let actions = run.advance(run_support::now(), &mut host);
+        let actions = run.advance(crate::support::now(), &mut host);
         let [runner_coordinator::run::Action::Enqueue { new_job, .. }] = actions.as_slice() else { panic!() };
         let caches = new_job.payload["cache"].as_array().unwrap().clone();
         let fallback = caches[0]["fallback_keys"][0].as_str().unwrap().to_owned();

@@ -1,7 +1,5 @@
 //! Jobs, facts and a host for the tests of `run`.
 
-#![allow(dead_code, clippy::allow_attributes, reason = "each test file uses a part of this")]
-
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 

@@ -8,8 +8,9 @@ fn set(text: &str) -> StatusSet {
     let mut set = StatusSet::default();
     for word in text.split_whitespace() {
         let name = word.trim_end_matches('!');
-        let status = ALL.into_iter().find(|status| status.as_str() == name);
-        set.insert(status.unwrap_or_else(|| panic!("no status {name}")), word.ends_with('!'));
+        let found: Vec<Status> = ALL.into_iter().filter(|status| status.as_str() == name).collect();
+        assert_eq!(found.len(), 1, "no status {name}");
+        set.insert(found[0], word.ends_with('!'));
     }
     set
 }

@@ -1,18 +1,17 @@
 //! Running pipelines, step by step. Numbers are those of the project's conformance scenarios.
 
-mod run_support;
-
 use std::time::Duration;
 
-use run_support::{
-    Driver, allowed, entry, facts, job, need, needs, now, pipeline, settings, value, variable, when, with,
-};
 use runner_coordinator::pipeline::{
     AllowFailure, Artifacts, JobEnvironment, Node, Retry, Trigger, TriggerTarget, When, Work,
 };
 use runner_coordinator::run::{
     Action, ArchiveInfo, End, ExpandError, Finished, GitRef, JobVariable, Outcome, PipelineRun, Play,
     PlayError, RunError, Selection, Status,
+};
+
+use crate::support::{
+    Driver, allowed, entry, facts, job, need, needs, now, pipeline, settings, value, variable, when, with,
 };
 
 fn success() -> Option<Outcome> {
@@ -325,7 +324,7 @@ fn allowed_exit_codes() {
 fn exit_codes_need_a_runner_that_sends_them() {
     let check = with(job("check", "build"), |job| job.allow_failure = AllowFailure::ExitCodes(vec![3]));
     let mut run = PipelineRun::new(pipeline(vec![check, job("plain", "build")]), settings()).unwrap();
-    let mut host = run_support::TestHost::new();
+    let mut host = crate::support::TestHost::new();
     let mut features = run.advance(now(), &mut host).into_iter().map(|action| match action {
         Action::Enqueue { new_job, .. } => new_job.required_features.into_iter().collect::<Vec<_>>(),
         other => panic!("{other:?}"),

@@ -1,11 +1,10 @@
 //! Predefined variables before there is a pipeline.
 
-mod run_support;
-
-use run_support::facts;
 use runner_coordinator::pipeline::{Node, Variable};
 use runner_coordinator::run::predefined::{self, EnvironmentFacts, JobFacts};
 use runner_coordinator::run::{Facts, GitRef, MergeRequest, Remote};
+
+use crate::support::facts;
 
 fn value<'a>(variables: &'a [Variable], key: &str) -> Option<&'a str> {
     let mut found = variables.iter().filter(|variable| variable.key == key);

@@ -1,12 +1,11 @@
 //! Every graph ends: whatever jobs there are and however they end, nothing waits for ever.
 
-mod run_support;
-
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use run_support::{TestHost, job, need, now, pipeline, settings};
 use runner_coordinator::pipeline::{AllowFailure, Job, When};
 use runner_coordinator::run::{Action, Finished, Outcome, PipelineRun, Status};
+
+use crate::support::{TestHost, job, need, now, pipeline, settings};
 
 const STAGES: [&str; 5] = [".pre", "build", "test", "deploy", ".post"];
 
