@@ -24,6 +24,7 @@ pub enum Reply {
 
 /// An answer, with the faults that concern its way to the client.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Answer {
     /// Status, headers and body.
     pub response: Response<Payload>,
@@ -76,6 +77,7 @@ impl Payload {
 
 /// Where a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Cut {
     /// Before the first byte of the answer.
     NoAnswer,

@@ -14,7 +14,9 @@ use crate::core::{
 };
 use crate::fault::Fault;
 
-/// Access to a running coordinator for its host program. Cheap to clone; no call waits.
+/// Access to a running coordinator for its host program. Cheap to clone; no call waits, except where it says so.
+///
+/// A job is named by its [`JobId`] or by the number that a runner knows it by.
 #[derive(Debug, Clone)]
 pub struct Handle {
     shared: Arc<Shared>,
@@ -55,7 +57,8 @@ impl Handle {
     }
 
     /// Cancels a job; see [`Coordinator::cancel`].
-    pub fn cancel(&self, job: JobId, force: bool) -> Option<JobState> {
+    pub fn cancel(&self, job: impl Into<JobId>, force: bool) -> Option<JobState> {
+        let job = job.into();
         self.with(|coordinator, now| coordinator.cancel(job, force, now))
     }
 
@@ -74,18 +77,20 @@ impl Handle {
     }
 
     /// Looks at a job; `None` when there is none with that id.
-    pub fn job<T>(&self, job: JobId, look: impl FnOnce(&JobRecord) -> T) -> Option<T> {
+    pub fn job<T>(&self, job: impl Into<JobId>, look: impl FnOnce(&JobRecord) -> T) -> Option<T> {
+        let job = job.into();
         self.with(|coordinator, _| coordinator.job(job).map(look))
     }
 
     /// Status of a job; `None` when there is none with that id.
     #[must_use]
-    pub fn state(&self, job: JobId) -> Option<JobState> {
+    pub fn state(&self, job: impl Into<JobId>) -> Option<JobState> {
         self.job(job, |record| record.state)
     }
 
-    /// Waits until a job has reached a final state and returns it; `None` when there is no such job.
-    pub async fn finished(&self, job: JobId) -> Option<JobState> {
+    /// Waits until a job has reached a final state and returns it; `None` when there is no such job. Cancel-safe.
+    pub async fn finished(&self, job: impl Into<JobId>) -> Option<JobState> {
+        let job = job.into();
         let mut events = self.events();
         loop {
             let state = self.state(job)?;
@@ -98,14 +103,14 @@ impl Handle {
 
     /// A copy of a job's trace from an offset on; empty when there is nothing yet, or no such job.
     #[must_use]
-    pub fn read_trace(&self, job: JobId, from: u64) -> Vec<u8> {
+    pub fn read_trace(&self, job: impl Into<JobId>, from: u64) -> Vec<u8> {
         self.job(job, |record| record.trace.from(from).to_vec()).unwrap_or_default()
     }
 
     /// The file of a stored artifact: `archive`, `junit`, `dotenv`, … It stays in the server's artifact folder,
     /// which belongs to the host.
     #[must_use]
-    pub fn artifact(&self, job: JobId, artifact_type: &str) -> Option<PathBuf> {
+    pub fn artifact(&self, job: impl Into<JobId>, artifact_type: &str) -> Option<PathBuf> {
         self.job(job, |record| match record.artifact(artifact_type)?.content.clone() {
             Content::File(path) => Some(path),
             Content::Bytes(_) => None,
