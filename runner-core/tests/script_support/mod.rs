@@ -162,7 +162,8 @@ impl Fixture {
         let script = self.root().join("script");
         fs::write(&script, &input.script).unwrap();
         let mut command = Command::new(shell[0]);
-        command.args(&shell[1..]).arg(&script).env_clear().env("PATH", PATH).env("HOME", self.root());
+        command.args(&shell[1..]).arg(&script).env_clear().env("HOME", self.root());
+        command.env("PATH", format!("{}:{PATH}", self.root().join("bin").display()));
         command.env("GIT_CONFIG_NOSYSTEM", "1").env("LC_ALL", "C.UTF-8").current_dir(self.root());
         // Input that a command could eat by mistake.
         let eaten = self.root().join("stdin");
@@ -172,6 +173,15 @@ impl Fixture {
             command.env(&secret.key, secret.value.expose_secret());
         }
         Ran::of(command.output().unwrap())
+    }
+
+    /// Puts a program in front of those of the machine.
+    pub(crate) fn program(&self, name: &str, script: &str) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let path = self.root().join("bin").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     pub(crate) fn project(&self) -> PathBuf {
