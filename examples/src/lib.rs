@@ -1,1 +1,1 @@
-//! Examples: one story per file.
+//! Examples of the runner's libraries, one story per file: see `examples/`.

@@ -15,12 +15,16 @@
 //! | [`script`] | bash text for the stages of a plan |
 //! | [`log`] | from frames to GitLab: mask, limit, spool, send, repair, drain |
 //! | [`journal`] | what survives the death of the manager |
+//! | [`run`] | the run of one job |
+//! | [`manager`] | the run loop: polls, keeps slots, starts runs, stops in order |
 //! | [`time`] | wall-clock time as a parameter |
 
 pub mod executor;
 pub mod journal;
 pub mod log;
+pub mod manager;
 pub mod plan;
+pub mod run;
 pub mod script;
 pub mod settings;
 pub mod time;

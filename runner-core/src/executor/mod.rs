@@ -35,15 +35,18 @@ mod provider;
 mod simple;
 mod stage;
 
-pub use environment::{CleanupReason, Environment, FollowStream, Handle, Notice, NoticeLevel, Notices, PrepareRequest, Remains};
+pub use environment::{
+    CleanupReason, Environment, FollowStream, Handle, Notice, NoticeLevel, Notices, PrepareRequest, Remains,
+};
 pub use error::{Cause, EnvironmentError};
 pub use job::{JobContext, JobKey, Slots};
 pub use place::{Place, Shell};
 pub use provider::{
-    AcquireError, Adopter, Adoption, Capabilities, Capacity, Janitor, Orphan, Provider, ProviderInfo, Reservation,
+    AcquireError, Adopter, Adoption, Capabilities, Capacity, Janitor, Orphan, Provider, ProviderInfo,
+    Reservation,
 };
 pub use simple::{Executor, ExecutorFactory, Output, SimpleProvider};
 pub use stage::{
-    FollowEvent, Location, OutputFrame, OutputStream, SecretVariable, StageEnd, StageInput, StageKey, StageStatus,
-    Started, Stop,
+    FollowEvent, Location, OutputFrame, OutputStream, SecretVariable, StageEnd, StageInput, StageKey,
+    StageStatus, Started, Stop,
 };

@@ -15,9 +15,9 @@ use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AcquireError, Capabilities, Capacity, Cause, CleanupReason, Environment, EnvironmentError, FollowEvent, FollowStream,
-    Handle, JobContext, Notices, OutputFrame, OutputStream, Place, PrepareRequest, Provider, ProviderInfo, Remains,
-    Reservation, StageEnd, StageInput, StageKey, StageStatus, Started, Stop,
+    AcquireError, Capabilities, Capacity, Cause, CleanupReason, Environment, EnvironmentError, FollowEvent,
+    FollowStream, Handle, JobContext, Notices, OutputFrame, OutputStream, Place, PrepareRequest, Provider,
+    ProviderInfo, Remains, Reservation, StageEnd, StageInput, StageKey, StageStatus, Started, Stop,
 };
 use crate::time::{Clock, SystemClock};
 
@@ -70,7 +70,8 @@ pub trait Executor: Send {
     ///
     /// # Errors
     /// With a cause and whether another try makes sense; the core calls `cleanup` before it.
-    async fn prepare(&mut self, request: PrepareRequest, notices: Notices) -> Result<Place, EnvironmentError>;
+    async fn prepare(&mut self, request: PrepareRequest, notices: Notices)
+    -> Result<Place, EnvironmentError>;
 
     /// Runs one stage to its end.
     ///
@@ -153,7 +154,10 @@ impl<F: ExecutorFactory> Provider for SimpleProvider<F> {
         job: &JobContext,
     ) -> Result<Box<dyn Environment>, EnvironmentError> {
         Ok(Box::new(SimpleEnvironment {
-            handle: Handle::new(self.factory.info().executor, serde_json::json!({ "job": job.key.to_string() })),
+            handle: Handle::new(
+                self.factory.info().executor,
+                serde_json::json!({ "job": job.key.to_string() }),
+            ),
             executor: Arc::new(AsyncMutex::new(self.factory.executor(job)?)),
             clock: Arc::clone(&self.clock),
             stages: Mutex::new(HashMap::new()),

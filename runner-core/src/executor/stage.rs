@@ -49,7 +49,11 @@ impl StageKey {
 
 impl fmt::Display for StageKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.attempt == 1 { f.write_str(&self.name) } else { write!(f, "{} (attempt {})", self.name, self.attempt) }
+        if self.attempt == 1 {
+            f.write_str(&self.name)
+        } else {
+            write!(f, "{} (attempt {})", self.name, self.attempt)
+        }
     }
 }
 

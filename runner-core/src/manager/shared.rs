@@ -1,0 +1,112 @@
+//! What the parts of a manager share: slots, running jobs, the wish to stop.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::slots::SlotTable;
+use crate::executor::JobKey;
+use crate::journal::CancelState;
+use crate::run::JobControl;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    /// Jobs of all runners together.
+    pub(super) concurrent: Arc<Semaphore>,
+    pub(super) slots: SlotTable,
+    /// Fires when no more jobs are taken.
+    pub(super) stop: CancellationToken,
+    /// Rings when a job ends.
+    pub(super) freed: Notify,
+    jobs: Mutex<BTreeMap<JobKey, Job>>,
+    /// What newly started jobs are asked for, too.
+    interrupt: Mutex<Option<CancelState>>,
+    tasks: TaskTracker,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Job {
+    pub(super) name: String,
+    pub(super) control: JobControl,
+}
+
+impl Shared {
+    pub(super) fn new(concurrent: usize) -> Self {
+        Self {
+            concurrent: Arc::new(Semaphore::new(concurrent.clamp(1, Semaphore::MAX_PERMITS))),
+            slots: SlotTable::default(),
+            stop: CancellationToken::new(),
+            freed: Notify::new(),
+            jobs: Mutex::default(),
+            interrupt: Mutex::default(),
+            tasks: TaskTracker::new(),
+        }
+    }
+
+    /// Runs a job's task; it is listed while it runs, and rings when it ends.
+    pub(super) fn spawn(
+        self: &Arc<Self>,
+        key: JobKey,
+        job: Job,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let listed = self.listed(key, job, task);
+        self.tasks.spawn(listed);
+    }
+
+    /// The same future; its job is listed from now until the future has ended or is dropped.
+    pub(super) fn listed<F: Future>(
+        self: &Arc<Self>,
+        key: JobKey,
+        job: Job,
+        task: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        if let Some(wish) = *lock(&self.interrupt) {
+            job.control.request(wish);
+        }
+        lock(&self.jobs).insert(key.clone(), job);
+        let listed = Listed { shared: Arc::clone(self), key };
+        async move {
+            let _listed = listed;
+            task.await
+        }
+    }
+
+    pub(super) fn jobs(&self) -> Vec<(JobKey, Job)> {
+        lock(&self.jobs).iter().map(|(key, job)| (key.clone(), job.clone())).collect()
+    }
+
+    /// Asks all jobs, running and to come, to end.
+    pub(super) fn interrupt(&self, wish: CancelState) {
+        lock(&self.interrupt).get_or_insert(wish);
+        for (_, job) in self.jobs() {
+            job.control.request(wish);
+        }
+    }
+
+    /// Waits for the last job's task.
+    pub(super) async fn jobs_ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Takes a job off the list, also when its task panics.
+struct Listed {
+    shared: Arc<Shared>,
+    key: JobKey,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        lock(&self.shared.jobs).remove(&self.key);
+        self.shared.freed.notify_waiters();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,123 @@
+//! What is said of a job's end: in its log, and to GitLab.
+
+use std::fmt;
+use std::time::Duration;
+
+use runner_api::FailureReason;
+
+use super::stage::{StageOutcome, StopReason};
+use crate::executor::{EnvironmentError, StageEnd};
+use crate::journal::Verdict;
+
+/// Why a job failed: GitLab's reason, and the words for its log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Failure {
+    pub(super) reason: FailureReason,
+    pub(super) exit_code: Option<i32>,
+    pub(super) text: String,
+}
+
+impl Failure {
+    pub(super) fn new(reason: FailureReason, text: impl Into<String>) -> Self {
+        Self { reason, exit_code: None, text: text.into() }
+    }
+
+    /// The failure of a stage that went as `outcome` says; `None` when it went well.
+    pub(super) fn of_stage(outcome: &StageOutcome, timeouts: Timeouts) -> Option<Self> {
+        match outcome {
+            StageOutcome::Ended(end) if end.is_success() => None,
+            StageOutcome::Ended(end) => Some(Self {
+                reason: FailureReason::ScriptFailure,
+                exit_code: match end {
+                    StageEnd::Exit(code) => Some(*code),
+                    StageEnd::Signal(_) => Some(-1),
+                },
+                text: end.to_string(),
+            }),
+            StageOutcome::Stopped(reason) => Some(Self::stopped(*reason, timeouts)),
+            StageOutcome::Lost(error) => Some(Self::of_environment(error)),
+            StageOutcome::Refused(text) => Some(Self::new(FailureReason::RunnerSystemFailure, text.clone())),
+        }
+    }
+
+    pub(super) fn stopped(reason: StopReason, timeouts: Timeouts) -> Self {
+        match reason {
+            StopReason::Canceled | StopReason::Aborted => Self::new(FailureReason::JobCanceled, "canceled"),
+            StopReason::Interrupted => {
+                Self::new(FailureReason::RunnerInterrupted, "aborted: the runner is being stopped")
+            }
+            StopReason::JobTimeout => Self::new(
+                FailureReason::JobExecutionTimeout,
+                format!("execution took longer than {}", Hours(timeouts.job)),
+            ),
+            StopReason::StageTimeout => Self::new(
+                FailureReason::JobExecutionTimeout,
+                match timeouts.stage {
+                    Some((what, limit)) => format!("{what} took longer than {}", Hours(limit)),
+                    None => "a stage took too long".to_owned(),
+                },
+            ),
+        }
+    }
+
+    pub(super) fn of_environment(error: &EnvironmentError) -> Self {
+        let text = match error.hint_text() {
+            Some(hint) => format!("{error} ({hint})"),
+            None => error.to_string(),
+        };
+        Self::new(error.failure_reason(), text)
+    }
+
+    /// Whether the runner or its surroundings are to blame, and not the job.
+    fn is_system(&self) -> bool {
+        !matches!(
+            self.reason,
+            FailureReason::ScriptFailure | FailureReason::JobExecutionTimeout | FailureReason::JobCanceled
+        )
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        Verdict { failure: Some(self.reason.clone()), exit_code: self.exit_code }
+    }
+}
+
+/// The last line of a failed job.
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_system() {
+            write!(f, "Job failed (system failure): {}", self.text)
+        } else {
+            write!(f, "Job failed: {}", self.text)
+        }
+    }
+}
+
+/// Limits as they are named in messages.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Timeouts {
+    pub(super) job: Duration,
+    pub(super) stage: Option<(&'static str, Duration)>,
+}
+
+/// A duration as people read it in job logs: `1h0m0s`, `10m0s`, `5s`.
+pub(super) struct Hours(pub(super) Duration);
+
+impl fmt::Display for Hours {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let total = self.0.as_secs();
+        let (hours, minutes, seconds) = (total / 3600, total / 60 % 60, total % 60);
+        match (hours, minutes) {
+            (0, 0) => write!(f, "{seconds}s"),
+            (0, _) => write!(f, "{minutes}m{seconds}s"),
+            _ => write!(f, "{hours}h{minutes}m{seconds}s"),
+        }
+    }
+}
+
+/// What a stage that was cut by a deadline says.
+pub(super) fn cut_off(stage: &str) -> String {
+    format!(
+        "{stage} could not run to completion because the timeout was exceeded. For more control over job and script \
+         timeouts see: https://docs.gitlab.com/ci/runners/configure_runners/#set-script-and-after_script-timeouts"
+    )
+}
