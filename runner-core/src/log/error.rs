@@ -10,7 +10,9 @@ use crate::executor::StageKey;
 #[non_exhaustive]
 pub enum LogError {
     /// Output is missing between what was appended and this piece.
-    #[error("output of stage {stage} expected at offset {expected}, got offset {found}: follow the stage again from there")]
+    #[error(
+        "output of stage {stage} expected at offset {expected}, got offset {found}: follow the stage again from there"
+    )]
     Gap {
         /// The stage.
         stage: StageKey,

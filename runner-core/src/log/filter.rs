@@ -97,7 +97,12 @@ struct Tail {
 impl Filter {
     /// At the beginning of a job.
     pub fn new(settings: FilterSettings) -> Self {
-        let stream = StreamState { masker: MaskerState::default(), utf8: Vec::new(), continues: false, last: UNIX_EPOCH };
+        let stream = StreamState {
+            masker: MaskerState::default(),
+            utf8: Vec::new(),
+            continues: false,
+            last: UNIX_EPOCH,
+        };
         let start = FilterState {
             stdout: stream.clone(),
             stderr: stream,

@@ -241,12 +241,26 @@ impl JobLog {
         self.ask(Command::Finish).await
     }
 
+    /// Deletes the log, once it is delivered. What is written after that is dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Storage`] or [`LogError::Closed`].
+    pub async fn remove(&self) -> Result<(), LogError> {
+        self.ask(Command::Remove).await.map(drop)
+    }
+
     /// What a sender reads from.
     pub fn reader(&self) -> LogReader {
         LogReader::new(self.shared.clone(), self.commands.downgrade())
     }
 
-    async fn entries(&self, name: Option<&str>, entries: Vec<Entry>, time: SystemTime) -> Result<(), LogError> {
+    async fn entries(
+        &self,
+        name: Option<&str>,
+        entries: Vec<Entry>,
+        time: SystemTime,
+    ) -> Result<(), LogError> {
         let size = entries.iter().map(Entry::size).sum();
         self.enqueue(size, |accepted| {
             if name.is_some_and(|name| !accepted.written.insert(name.to_owned())) {
@@ -264,7 +278,8 @@ impl JobLog {
         decide: impl FnOnce(&mut Accepted) -> Result<Option<Work>, LogError>,
     ) -> Result<(), LogError> {
         let size = u32::try_from(size.clamp(1, QUEUE_BYTES)).unwrap_or(1);
-        let room = self.shared.room.clone().acquire_many_owned(size).await.map_err(|_| self.shared.error())?;
+        let room =
+            self.shared.room.clone().acquire_many_owned(size).await.map_err(|_| self.shared.error())?;
         let slot = self.commands.reserve().await.map_err(|_| self.shared.error())?;
         let mut accepted = self.shared.accepted();
         match decide(&mut accepted)? {

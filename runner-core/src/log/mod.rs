@@ -23,6 +23,7 @@ mod joblog;
 mod limit;
 mod masker;
 mod reader;
+mod sender;
 mod spool;
 mod storage;
 mod style;
@@ -36,6 +37,10 @@ pub use filter::{Filter, FilterSettings, FilterState};
 pub use joblog::{Entry, JobLog, Published};
 pub use masker::{MASK, MaskRules, Masker, MaskerState};
 pub use reader::LogReader;
+pub use sender::{
+    Acknowledgement, Delivery, Directive, FinalState, Problem, Reply, SenderSettings, SenderTask, TraceApi,
+    TraceSender,
+};
 pub use spool::{FileSpool, MemorySpool, Spool};
 pub use storage::LogStorage;
 pub use style::LineKind;

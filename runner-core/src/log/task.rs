@@ -33,6 +33,7 @@ pub(super) enum Command {
     Commit(oneshot::Sender<Published>),
     Sync(oneshot::Sender<Published>),
     Finish(oneshot::Sender<Published>),
+    Remove(oneshot::Sender<Published>),
 }
 
 /// Turns what is appended to a [`JobLog`](super::JobLog) into the published log. Run it as a task of its own; dropping it
@@ -56,6 +57,8 @@ struct Log {
     written: BTreeSet<String>,
     /// Something has changed since the last checkpoint.
     dirty: bool,
+    /// Everything was deleted: nothing is written any more.
+    removed: bool,
 }
 
 impl LogTask {
@@ -136,6 +139,7 @@ impl Log {
             sources: HashMap::new(),
             written: BTreeSet::new(),
             dirty: false,
+            removed: false,
         }
     }
 
@@ -159,7 +163,9 @@ impl Log {
             at = end;
         }
         if crc32.clone().finalize() != checkpoint.crc32 {
-            return Err(LogError::Corrupt { what: "the spool's checksum is not that of the checkpoint".into() });
+            return Err(LogError::Corrupt {
+                what: "the spool's checksum is not that of the checkpoint".into(),
+            });
         }
         Ok(Self {
             filter: Filter::restore(settings, checkpoint.filter),
@@ -169,6 +175,7 @@ impl Log {
             sources: checkpoint.sources.into_iter().collect(),
             written: checkpoint.written,
             dirty: false,
+            removed: false,
         })
     }
 
@@ -212,6 +219,11 @@ impl Log {
                 self.commit(shared).await?;
                 let _ = answer.send(self.position());
             }
+            Command::Remove(answer) => {
+                self.removed = true;
+                shared.storage.remove().await?;
+                let _ = answer.send(self.position());
+            }
         }
         if self.pending.len() >= WRITE {
             self.write(shared).await?;
@@ -246,7 +258,7 @@ impl Log {
 
     /// Moves what is pending to the spool. The sender does not see it yet.
     async fn write(&mut self, shared: &Shared) -> io::Result<()> {
-        if self.pending.is_empty() {
+        if self.pending.is_empty() || self.removed {
             return Ok(());
         }
         let bytes = std::mem::take(&mut self.pending);
@@ -257,7 +269,7 @@ impl Log {
 
     /// Writes a checkpoint if something has changed; only then the sender sees what it covers.
     async fn commit(&mut self, shared: &Shared) -> io::Result<()> {
-        if !self.dirty {
+        if !self.dirty || self.removed {
             return Ok(());
         }
         self.write(shared).await?;

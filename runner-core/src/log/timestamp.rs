@@ -67,7 +67,8 @@ impl Stamper {
     fn header(&mut self, time: SystemTime, out: &mut Vec<u8>) {
         let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
         if since.as_secs() != self.second.0 {
-            let second = i64::try_from(since.as_secs()).ok().and_then(|second| Timestamp::from_second(second).ok());
+            let second =
+                i64::try_from(since.as_secs()).ok().and_then(|second| Timestamp::from_second(second).ok());
             let text = second.unwrap_or(Timestamp::UNIX_EPOCH).to_string();
             self.second = (since.as_secs(), text.trim_end_matches('Z').to_owned());
         }

@@ -86,7 +86,14 @@ mod tests {
 
     #[test]
     fn invalid_bytes_are_replaced_wherever_the_text_is_cut() {
-        for text in [&b"a\xffb"[..], b"\xe2\x82", b"\xe2\x82\xac", b"\xf0\x90A", b"\xc3\xc3\xa9", b"\xf0\x9f\x98\x80\x80"] {
+        for text in [
+            &b"a\xffb"[..],
+            b"\xe2\x82",
+            b"\xe2\x82\xac",
+            b"\xf0\x90A",
+            b"\xc3\xc3\xa9",
+            b"\xf0\x9f\x98\x80\x80",
+        ] {
             let expected = String::from_utf8_lossy(text);
             assert_eq!(repair([text]), expected);
             for at in 0..text.len() {

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use phrases::{Held, PhraseMasker};
 use phrases::Phrases;
+pub(super) use phrases::{Held, PhraseMasker};
 use tokens::{Prefixes, TokenMasker};
 use url_params::UrlMasker;
 
@@ -29,8 +29,19 @@ const ALWAYS_MASKED_PREFIX: &str = "glpat-";
 ///
 /// Source: GitLab's documentation, "Token overview".
 const DEFAULT_PREFIXES: [&str; 13] = [
-    "gloas-", "gldt-", "glrt-", "glcbt-", "glrtr-", "glptt-", "glft-", "glimt-", "glagent-", "glsoat-", "glffct-",
-    "_gitlab_session=", "gltok-",
+    "gloas-",
+    "gldt-",
+    "glrt-",
+    "glcbt-",
+    "glrtr-",
+    "glptt-",
+    "glft-",
+    "glimt-",
+    "glagent-",
+    "glsoat-",
+    "glffct-",
+    "_gitlab_session=",
+    "gltok-",
 ];
 
 /// What a job's log must not show. Fixed before the job's first output; cheap to clone.

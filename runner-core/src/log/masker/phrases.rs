@@ -27,7 +27,8 @@ pub(crate) struct Phrases {
 impl Phrases {
     /// Takes the values as they are, except that surrounding whitespace is trimmed and empty ones are dropped.
     pub(super) fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut phrases: Vec<&[u8]> = values.into_iter().map(|v| v.trim().as_bytes()).filter(|v| !v.is_empty()).collect();
+        let mut phrases: Vec<&[u8]> =
+            values.into_iter().map(|v| v.trim().as_bytes()).filter(|v| !v.is_empty()).collect();
         phrases.sort_unstable();
         phrases.dedup();
         Self { finder: finder(&phrases, MatchKind::LeftmostLongest), trie: Trie::new(phrases.into_iter()) }
@@ -67,11 +68,7 @@ pub(crate) struct Held {
 }
 
 impl PhraseMasker {
-    pub(crate) fn new(phrases: Arc<Phrases>) -> Self {
-        Self { phrases, node: ROOT, held: Held::default() }
-    }
-
-    /// Goes on where [`state`](Self::state) was taken. The phrases must be the same.
+    /// Goes on where [`state`](Self::state) was taken with the same phrases.
     pub(crate) fn restore(phrases: Arc<Phrases>, held: Held) -> Self {
         let node = held.text.iter().fold(ROOT, |node, &byte| phrases.trie.next(node, byte));
         Self { node: phrases.trie.open(node), phrases, held }
@@ -190,7 +187,11 @@ mod tests {
         phrases.retain(|p| !p.is_empty());
         let mut found: Vec<(usize, usize)> = Vec::new();
         for start in 0..text.len() {
-            let len = phrases.iter().filter(|p| text.as_bytes()[start..].starts_with(p.as_bytes())).map(|p| p.len()).max();
+            let len = phrases
+                .iter()
+                .filter(|p| text.as_bytes()[start..].starts_with(p.as_bytes()))
+                .map(|p| p.len())
+                .max();
             match (len, found.last_mut()) {
                 (None, _) => {}
                 (Some(len), Some(last)) if last.1 > start => last.1 = last.1.max(start + len),
@@ -209,11 +210,14 @@ mod tests {
 
     fn in_pieces<'a>(phrases: &[&str], pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
         let phrases = Arc::new(Phrases::new(phrases.iter().copied()));
-        let mut masker = PhraseMasker::new(phrases.clone());
+        let mut masker = PhraseMasker::restore(phrases.clone(), Held::default());
         let mut all = Vec::new();
         for piece in pieces {
             masker.push(piece, &mut |bytes| all.extend_from_slice(bytes));
-            assert!(masker.held.text.len() < phrases.longest().max(1), "no more than a proper prefix is held");
+            assert!(
+                masker.held.text.len() < phrases.longest().max(1),
+                "no more than a proper prefix is held"
+            );
             // A restored masker goes on in the same way.
             let state = serde_json::to_string(&masker.state()).unwrap();
             masker = PhraseMasker::restore(phrases.clone(), serde_json::from_str(&state).unwrap());
@@ -229,12 +233,20 @@ mod tests {
             let (a, b) = text.as_bytes().split_at(at);
             assert_eq!(in_pieces(phrases, [a, b]), expected, "{phrases:?} {text:?} cut at {at}");
         }
-        assert_eq!(in_pieces(phrases, text.as_bytes().chunks(1)), expected, "{phrases:?} {text:?} byte by byte");
+        assert_eq!(
+            in_pieces(phrases, text.as_bytes().chunks(1)),
+            expected,
+            "{phrases:?} {text:?} byte by byte"
+        );
     }
 
     #[test]
     fn an_occurrence_is_masked_wherever_it_is_cut() {
-        cut_in_two_everywhere(&["secret"], "a secret, secretsecret and secre", "a [MASKED], [MASKED][MASKED] and secre");
+        cut_in_two_everywhere(
+            &["secret"],
+            "a secret, secretsecret and secre",
+            "a [MASKED], [MASKED][MASKED] and secre",
+        );
     }
 
     #[test]
@@ -246,7 +258,11 @@ mod tests {
 
     #[test]
     fn the_longer_of_two_values_wins() {
-        cut_in_two_everywhere(&["pass", "password"], "password pass passwor", "[MASKED] [MASKED] [MASKED]wor");
+        cut_in_two_everywhere(
+            &["pass", "password"],
+            "password pass passwor",
+            "[MASKED] [MASKED] [MASKED]wor",
+        );
         cut_in_two_everywhere(&["b", "abcd"], "abcd abc", "[MASKED] a[MASKED]c");
         cut_in_two_everywhere(&["xabyabz", "ab"], "xabyab xabyabz", "x[MASKED]y[MASKED] [MASKED]");
     }
@@ -269,7 +285,7 @@ mod tests {
 
     #[test]
     fn a_value_is_marked_as_soon_as_it_is_complete() {
-        let mut masker = PhraseMasker::new(Arc::new(Phrases::new(["abc", "abcdef"])));
+        let mut masker = PhraseMasker::restore(Arc::new(Phrases::new(["abc", "abcdef"])), Held::default());
         let mut all = Vec::new();
         masker.push(b"x abc", &mut |bytes| all.extend_from_slice(bytes));
         assert_eq!(all, b"x [MASKED]");

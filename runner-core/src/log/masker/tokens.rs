@@ -55,11 +55,7 @@ impl Default for Place {
 }
 
 impl TokenMasker {
-    pub(super) fn new(prefixes: Arc<Prefixes>) -> Self {
-        Self::restore(prefixes, Place::default())
-    }
-
-    /// Goes on where [`state`](Self::state) was taken. The prefixes must be the same.
+    /// Goes on where [`state`](Self::state) was taken with the same prefixes.
     pub(super) fn restore(prefixes: Arc<Prefixes>, place: Place) -> Self {
         let node = match &place {
             Place::Outside(text) => prefixes.trie.open_at_end(text),
@@ -144,7 +140,7 @@ mod tests {
     fn check(prefixes: &[&str], text: &str, expected: &str) {
         let prefixes = Arc::new(Prefixes::new(prefixes.iter().copied()));
         let run = |pieces: &mut dyn Iterator<Item = &[u8]>| {
-            let mut masker = TokenMasker::new(prefixes.clone());
+            let mut masker = TokenMasker::restore(prefixes.clone(), Place::default());
             let mut all = Vec::new();
             for piece in pieces {
                 masker.push(piece, &mut |bytes| {

@@ -62,8 +62,12 @@ impl Trie {
     /// Lays the tree out flat and sets the links, shorter prefixes first.
     fn link(children: &[Vec<(u8, Node)>], ends: &[bool], longest: usize) -> Self {
         let blank = Info { edges: (0, 0), fail: ROOT, open: ROOT, depth: 0, matched: 0 };
-        let mut trie =
-            Self { root: Box::new([ROOT; 256]), nodes: vec![blank; children.len()], edges: Vec::new(), longest };
+        let mut trie = Self {
+            root: Box::new([ROOT; 256]),
+            nodes: vec![blank; children.len()],
+            edges: Vec::new(),
+            longest,
+        };
         for &(byte, child) in &children[0] {
             trie.root[usize::from(byte)] = child;
         }
@@ -141,7 +145,9 @@ mod tests {
     #[test]
     fn the_end_of_a_text_is_open_as_far_as_a_pattern_can_still_grow() {
         let trie = trie(&["aab-x", "b-"]);
-        for (text, open) in [("", 0), ("xyz", 0), ("a", 1), ("aa", 2), ("aaa", 2), ("zaab", 3), ("aab-", 4), ("b", 1)] {
+        for (text, open) in
+            [("", 0), ("xyz", 0), ("a", 1), ("aa", 2), ("aaa", 2), ("zaab", 3), ("aab-", 4), ("b", 1)]
+        {
             let node = trie.open_at_end(text.as_bytes());
             assert_eq!(trie.depth(node), open, "{text:?}");
         }

@@ -1,0 +1,156 @@
+//! What uploads, keep-alive and delivery share: the line to the server and what it said last.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use runner_api::{JobUpdate, PatchResult, TraceOutput, UpdateResult};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::super::joblog::Published;
+use super::super::reader::LogReader;
+use super::api::{Problem, Reply, TraceApi};
+use super::{Directive, SenderSettings};
+
+/// The longest interval between two bursts, whatever the server says.
+const MAX_INTERVAL: Duration = Duration::from_secs(15 * 60);
+
+/// The first pause after a failure; each further one is twice as long, up to [`MAX_BACKOFF`].
+const MIN_BACKOFF: Duration = Duration::from_millis(200);
+const MAX_BACKOFF: Duration = Duration::from_secs(5);
+
+#[derive(Debug)]
+pub(super) struct Link {
+    api: Arc<dyn TraceApi>,
+    pub(super) log: LogReader,
+    pub(super) settings: SenderSettings,
+    pub(super) directive: watch::Sender<Directive>,
+    acknowledged: AtomicU64,
+    /// Pause between two bursts.
+    interval: watch::Sender<Duration>,
+    /// When the server last heard of the job; `None`: never.
+    heard: Mutex<Option<Instant>>,
+}
+
+impl Link {
+    pub(super) fn new(api: Arc<dyn TraceApi>, log: LogReader, settings: SenderSettings) -> Self {
+        Self {
+            api,
+            log,
+            directive: watch::Sender::new(Directive::Run),
+            acknowledged: AtomicU64::new(0),
+            interval: watch::Sender::new(settings.interval),
+            heard: Mutex::new(None),
+            settings,
+        }
+    }
+
+    /// Sends a piece of the log, for at most `timeout`.
+    pub(super) async fn patch(&self, offset: u64, piece: Bytes, timeout: Duration) -> Reply<PatchResult> {
+        let call = self.api.patch(offset, piece, self.settings.debug);
+        let reply = match tokio::time::timeout(timeout, call).await {
+            Ok(reply) => reply,
+            Err(_) => {
+                Reply::new(PatchResult::Failed).with_problem(None, format!("no answer within {timeout:?}"))
+            }
+        };
+        self.note(&reply);
+        match reply.result {
+            PatchResult::Accepted { .. } | PatchResult::RangeMismatch { .. } => self.heard(),
+            PatchResult::Abort => self.direct(Directive::Abort),
+            _ => {}
+        }
+        reply
+    }
+
+    /// Tells how the job is.
+    pub(super) async fn update(&self, update: &JobUpdate) -> Reply<UpdateResult> {
+        let timeout = self.settings.update_timeout;
+        let reply = match tokio::time::timeout(timeout, self.api.update(update)).await {
+            Ok(reply) => reply,
+            Err(_) => {
+                Reply::new(UpdateResult::Failed).with_problem(None, format!("no answer within {timeout:?}"))
+            }
+        };
+        self.note(&reply);
+        match reply.result {
+            UpdateResult::Succeeded | UpdateResult::AcceptedButNotCompleted => self.heard(),
+            UpdateResult::Abort => self.direct(Directive::Abort),
+            _ => {}
+        }
+        reply
+    }
+
+    /// The published log, as the server wants to hear of it.
+    pub(super) fn output(published: Published) -> TraceOutput {
+        TraceOutput::new(published.crc32, published.len)
+    }
+
+    pub(super) fn interval(&self) -> Duration {
+        *self.interval.borrow()
+    }
+
+    /// Waits until an interval has passed since `start`, by the interval that the server wants now.
+    pub(super) async fn interval_since(&self, start: Instant) {
+        let mut interval = self.interval.subscribe();
+        loop {
+            let due = start + *interval.borrow_and_update();
+            tokio::select! {
+                () = tokio::time::sleep_until(due) => return,
+                _ = interval.changed() => {}
+            }
+        }
+    }
+
+    pub(super) fn last_heard(&self) -> Option<Instant> {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_acknowledged(&self, len: u64) {
+        self.acknowledged.store(len, Ordering::Relaxed);
+    }
+
+    /// What every answer may say beside its result.
+    fn note<R>(&self, reply: &Reply<R>) {
+        if let Some(interval) = reply.update_interval.filter(|interval| !interval.is_zero()) {
+            self.interval.send_replace(interval.min(MAX_INTERVAL));
+        }
+        if reply.cancel_requested {
+            self.direct(Directive::Cancel);
+        }
+    }
+
+    fn heard(&self) {
+        *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    fn direct(&self, directive: Directive) {
+        self.directive.send_if_modified(|current| {
+            let more = directive > *current;
+            *current = directive.max(*current);
+            more
+        });
+    }
+}
+
+impl Problem {
+    /// Whether the same request may go through a little later: there was no answer, too many requests, or trouble at the
+    /// server.
+    pub(super) fn may_pass(&self) -> bool {
+        self.status.is_none_or(|status| matches!(status, 408 | 429 | 500..))
+    }
+}
+
+/// How long to wait after the `failures`-th failure in a row.
+pub(super) fn backoff(failures: u32, problem: Option<&Problem>) -> Duration {
+    let own = MIN_BACKOFF.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(MAX_BACKOFF);
+    problem
+        .and_then(|problem| problem.retry_after)
+        .map_or(own, |asked| asked.clamp(MIN_BACKOFF, MAX_INTERVAL))
+}
