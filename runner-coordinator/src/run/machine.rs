@@ -108,12 +108,10 @@ impl PipelineRun {
     /// A job has ended. A failure that its `retry` covers makes a new try of it. News about tries that are over, and
     /// unknown ids, are ignored. Returns whether anything changed.
     pub fn finished(&mut self, job: JobId, finished: Finished, now: SystemTime) -> bool {
-        let accept_retry = !self.canceled;
         let cancel_on_failure = self.settings.cancel_on_failure;
         let Some(node) = self.node_of(job).filter(|node| node.is_on_runner()) else { return false };
         node.finish(finished, now);
-        let retried = accept_retry && node.wants_retry();
-        if retried {
+        if node.wants_retry() {
             node.requeue();
         }
         let counts = node.status == Status::Failed && !node.failure_allowed;

@@ -65,6 +65,13 @@ impl From<&Variable> for JobVariable {
     }
 }
 
+impl From<&JobVariable> for Variable {
+    /// What the compiler is told of a variable of the settings or of the command line.
+    fn from(variable: &JobVariable) -> Self {
+        Self { key: variable.key.clone(), value: variable.value.clone(), raw: variable.raw }
+    }
+}
+
 impl fmt::Debug for JobVariable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let value: &dyn fmt::Debug = if self.public { &self.value } else { &"[hidden]" };

@@ -8,6 +8,7 @@
 )]
 
 mod coordinator;
+mod from_yaml;
 mod payload;
 mod predefined;
 mod random_graphs;

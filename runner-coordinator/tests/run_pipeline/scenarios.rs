@@ -248,6 +248,35 @@ fn a_blocking_manual_job_holds_later_stages() {
 }
 
 #[test]
+fn playing_resets_what_was_skipped() {
+    let manual = || allowed(when(job("m", "test"), When::Manual));
+    // In the same stage only jobs that need it, directly or not.
+    let mut driver = Driver::new(vec![
+        manual(),
+        needs(job("a", "test"), &["m"]),
+        needs(job("b", "test"), &["a"]),
+        needs(when(job("c", "test"), When::OnFailure), &["d"]),
+        job("d", "test"),
+    ]);
+    driver.succeed("d");
+    assert_eq!(driver.statuses(), "m:manual a:skipped b:skipped c:skipped d:success");
+    driver.play("m");
+    assert_eq!(driver.statuses(), "m:pending a:created b:created c:skipped d:success");
+
+    // In later stages all.
+    let mut driver = Driver::new(vec![
+        manual(),
+        needs(job("a", "test"), &["m"]),
+        when(job("report", "deploy"), When::OnFailure),
+    ]);
+    assert_eq!(driver.statuses(), "m:manual a:skipped report:skipped");
+    driver.play("m");
+    driver.succeed("m");
+    driver.fail("a");
+    assert_eq!(driver.statuses(), "m:success a:failed report:pending");
+}
+
+#[test]
 fn a_failure_beside_a_blocking_manual_job_is_a_failure() {
     let mut driver = Driver::new(vec![job("a", "build"), when(job("gate", "build"), When::Manual)]);
     driver.fail("a");

@@ -154,8 +154,12 @@ impl Driver {
     }
 
     pub(crate) fn with_settings(jobs: Vec<Job>, settings: Settings) -> Self {
+        Self::of(pipeline(jobs), settings)
+    }
+
+    pub(crate) fn of(pipeline: Pipeline, settings: Settings) -> Self {
         let mut driver = Self {
-            run: PipelineRun::new(pipeline(jobs), settings).unwrap(),
+            run: PipelineRun::new(pipeline, settings).unwrap(),
             host: TestHost::new(),
             now: now(),
             enqueued: BTreeMap::new(),

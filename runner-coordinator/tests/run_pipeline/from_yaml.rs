@@ -1,0 +1,71 @@
+//! From the text of a `.gitlab-ci.yml` to payloads and an outcome: compiler and run agree about their data.
+
+use std::io;
+
+use runner_coordinator::pipeline::{Context, Facts, Pipeline, ProjectFiles, compile};
+use runner_coordinator::run::Outcome;
+
+use crate::support::{Driver, facts, settings, value};
+
+struct OneFile(&'static str);
+
+impl ProjectFiles for OneFile {
+    fn read(&self, path: &str) -> io::Result<Option<String>> {
+        Ok((path == ".gitlab-ci.yml").then(|| self.0.to_owned()))
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        Ok(vec![".gitlab-ci.yml".to_owned()])
+    }
+}
+
+fn compiled(text: &'static str) -> Pipeline {
+    let config = compile(".gitlab-ci.yml", &OneFile(text), &Context::from(&facts())).unwrap();
+    config.evaluate(&Facts::from(&facts())).unwrap()
+}
+
+#[test]
+fn a_small_pipeline() {
+    let pipeline = compiled(
+        r#"
+stages: [build, test]
+workflow:
+  name: "Build of $CI_COMMIT_BRANCH"
+  rules: [{if: $CI_COMMIT_BRANCH}]
+variables:
+  MODE: fast
+default:
+  before_script: [prepare]
+compile:
+  stage: build
+  script: [make, make check]
+  artifacts: {paths: [out], reports: {junit: j.xml}}
+  variables: {WHAT: "$CI_PROJECT_NAME in $MODE mode"}
+unit:
+  stage: test
+  parallel: {matrix: [{OS: [linux, mac]}]}
+  script: test on $OS
+  allow_failure: {exit_codes: [3]}
+  rules: [{if: $OS == "linux"}, {when: never}]
+later:
+  stage: .post
+  needs: ["unit: [linux]"]
+  script: report
+  environment: {name: review/$CI_COMMIT_REF_SLUG}
+"#,
+    );
+    let mut driver = Driver::of(pipeline, settings());
+    assert_eq!(driver.statuses(), "compile:pending unit: [linux]:created later:created");
+    let payload = driver.payload("compile");
+    assert_eq!(value(payload, "WHAT"), Some("project in fast mode"));
+    assert_eq!(value(payload, "CI_PIPELINE_NAME"), Some("Build of main"));
+    assert_eq!(payload["steps"][0]["script"], serde_json::json!(["prepare", "make", "make check"]));
+    assert_eq!(payload["artifacts"][1]["name"], "junit.xml");
+    driver.succeed("compile");
+    assert_eq!(value(driver.payload("unit: [linux]"), "OS"), Some("linux"));
+    assert_eq!(value(driver.payload("unit: [linux]"), "CI_NODE_TOTAL"), Some("2"));
+    driver.finish("unit: [linux]", runner_coordinator::run::Finished::script_failed(3));
+    assert_eq!(value(driver.payload("later"), "CI_ENVIRONMENT_NAME"), Some("review/main"));
+    driver.succeed("later");
+    assert_eq!(driver.outcome(), Some(Outcome::Success { warnings: true }));
+}
