@@ -18,7 +18,7 @@ pub(super) fn download(context: &Context<'_>) -> Body {
     let downloads = dependencies.iter().flat_map(|dependency| {
         let mut command = helper(context, "artifacts-downloader").args([
             "--url".to_owned(),
-            context.inputs.runner.url.to_string(),
+            server(context),
             "--id".to_owned(),
             dependency.id.to_string(),
         ]);
@@ -75,6 +75,11 @@ pub(super) fn wants_metadata(variables: &Variables) -> bool {
         .is_some_and(|text| text == "1" || text.eq_ignore_ascii_case("true"))
 }
 
+/// Where the helper finds GitLab.
+fn server(context: &Context<'_>) -> String {
+    context.inputs.runner.url.as_str().trim_end_matches('/').to_owned()
+}
+
 /// A call of the helper program.
 pub(super) fn helper(context: &Context<'_>, name: &str) -> Command {
     Command::new(context.place.helper.iter().cloned()).args([name])
@@ -99,7 +104,7 @@ fn uploader(context: &Context<'_>, spec: &ArtifactSpec) -> Command {
     let (job, settings) = (context.inputs.job, context.inputs.settings);
     let mut command = helper(context, "artifacts-uploader").args([
         "--url".to_owned(),
-        context.inputs.runner.url.to_string(),
+        server(context),
         "--id".to_owned(),
         job.id.to_string(),
         "--timeout".to_owned(),
