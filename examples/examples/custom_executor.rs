@@ -14,7 +14,7 @@ use runner_core::executor::{
     Capabilities, Cause, EnvironmentError, Executor, ExecutorFactory, JobContext, Notices, Output,
     OutputStream, Place, PrepareRequest, ProviderInfo, Shell, SimpleProvider, StageEnd, StageInput, StageKey,
 };
-use runner_core::journal::FileJournal;
+use runner_core::journal::{FileJournal, Journal};
 use runner_core::manager::{Manager, RunnerEntry};
 use runner_core::settings::{JobSettings, PollSettings, RunnerIdentity};
 use runner_core::variables::{Program, TlsFiles};
@@ -147,8 +147,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let program =
         Program { version: "0.1.0".into(), revision: "00000000".into(), platform: "linux/amd64".into() };
-    let journal = Arc::new(FileJournal::open(folder.path().join("state"))?);
-    let manager = Manager::builder().runner(entry).build(journal, &program);
+    let journal: Arc<dyn Journal> = Arc::new(FileJournal::open(folder.path().join("state"))?);
+    let manager = Manager::builder().runner(entry).build(&journal, &program);
     let handle = manager.handle();
     let running = tokio::spawn(manager.run());
 

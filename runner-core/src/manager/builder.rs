@@ -59,7 +59,7 @@ impl ManagerBuilder {
     }
 
     /// Makes the manager. `journal` is where accepted jobs are written down; `program` is what the manager calls itself.
-    pub fn build(self, journal: Arc<dyn Journal>, program: &Program) -> Manager {
+    pub fn build(self, journal: &Arc<dyn Journal>, program: &Program) -> Manager {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let runners = self.entries.into_iter().map(|entry| {
             let context = RunnerContext {
@@ -69,7 +69,7 @@ impl ManagerBuilder {
                 provider: entry.provider,
                 program: program.clone(),
                 tls: entry.tls,
-                journal: Arc::clone(&journal),
+                journal: Arc::clone(journal),
                 clock: Arc::clone(&clock),
             };
             (Arc::new(context), entry.poll)

@@ -23,7 +23,7 @@ pub(super) async fn resolve(runner: &Arc<RunnerContext>, shared: &Arc<Shared>) {
         match entry {
             Entry::Job(assignment, progress) if assignment.key.runner == short => {
                 let key = assignment.key.clone();
-                if resolve_entry(runner, shared, *assignment, *progress).await == Resolution::Left {
+                if Box::pin(resolve_entry(runner, shared, *assignment, *progress)).await == Resolution::Left {
                     left.push(key);
                 }
             }

@@ -232,7 +232,7 @@ impl Walk<'_> {
             match self.stage(stage, None, CancelState::Abort, status, record).await? {
                 Next::Go => {}
                 Next::Fail(found) => {
-                    tracing::warn!(job = %self.life.task.assignment.key, reason = %found, "cleanup stage failed")
+                    tracing::warn!(job = %self.life.task.assignment.key, reason = %found, "cleanup stage failed");
                 }
                 Next::Halt(found) => return Ok(Some(failure.unwrap_or(found))),
             }

@@ -70,12 +70,11 @@ async fn abandon(task: &JobTask, log: &JobLog, record: &mut Record) -> Verdict {
     let key = &task.assignment.key;
     tracing::warn!(job = %key, "a job of an earlier process is ended and reported as a system failure");
     if let Some(environment) = find(task, record.progress()).await {
-        let stage = record.progress().stage.clone();
-        if let Some(stage) = stage {
-            if let Err(error) = save_tail(environment.as_ref(), log, &stage, task.runner.settings.grace).await
-            {
-                tracing::error!(job = %key, %error, "the last output of the job is lost");
-            }
+        let grace = task.runner.settings.grace;
+        if let Some(stage) = &record.progress().stage
+            && let Err(error) = save_tail(environment.as_ref(), log, stage, grace).await
+        {
+            tracing::error!(job = %key, %error, "the last output of the job is lost");
         }
         match environment.cleanup(CleanupReason::Abandoned, CLEANUP).await {
             Ok(remains) => remains.items.iter().for_each(

@@ -125,7 +125,11 @@ pub(super) async fn follow_stage(
                 Some(FollowEvent::Frame(frame)) => {
                     pause = FIRST_PAUSE;
                     silent_since = Instant::now();
-                    append(log, key, frame, &mut ending).await?;
+                    match append(log, key, frame, &mut ending).await {
+                        // The environment left something out: it is asked again from where the log ends.
+                        Err(error) if error.is_gap() => break None,
+                        appended => appended?,
+                    }
                 }
                 Some(FollowEvent::Ended(end)) => break 'again StageOutcome::Ended(end),
                 Some(FollowEvent::Broken(error)) => break Some(error),
