@@ -1,4 +1,5 @@
 //! Which stages a job has and what they do, as data.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod script_support;
 
@@ -303,9 +304,9 @@ fn entries(stage: &StagePlan) -> Vec<Value> {
     let stage = serde_json::to_value(stage).unwrap();
     let ops = stage["body"]["ops"].as_array().unwrap();
     let config = ops.iter().filter_map(|op| op.get("write_git_config"));
-    let external =
+    let mut external =
         config.filter(|config| config["path"].as_str().unwrap().ends_with(".gitlab-runner.ext.conf"));
-    external.last().unwrap()["entries"].as_array().unwrap().clone()
+    external.next_back().unwrap()["entries"].as_array().unwrap().clone()
 }
 
 fn rewrites(fixture: &Fixture) -> Vec<(String, String)> {

@@ -1,4 +1,5 @@
 //! Where the job token goes, and where it does not: real git against a server on the loopback that asks for credentials.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod git_support;
 mod script_support;

@@ -1,4 +1,5 @@
 //! Artifacts and caches: how scripts call the helper program. A small script stands for it and writes down its calls.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod script_support;
 

@@ -1,4 +1,5 @@
 //! Quoted texts come back from real shells as they were.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod script_support;
 

@@ -1,11 +1,13 @@
 //! Fetching sources with real git from local repositories.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod git_support;
 mod script_support;
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
-use git_support::{Repository, git, names, read};
+use git_support::{Repository, git};
 use runner_core::plan::StageKind;
 use runner_core::variables::{JobStatus, TlsFiles};
 use script_support::{Fixture, Ran, any_file_contains, shells, variable};
@@ -167,7 +169,7 @@ fn leftovers_of_a_killed_git_are_removed() {
     assert!(!fixture.project().join("../hooked").exists());
 }
 
-fn fixture_program(path: &std::path::Path, script: &str) {
+fn fixture_program(path: &Path, script: &str) {
     fs::write(path, format!("#!/bin/sh\n{script}\n")).unwrap();
     fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
 }
@@ -464,4 +466,16 @@ fn cleaning_up_the_project_too() {
             left.map(|names| names.iter().map(ToString::to_string).collect())
         );
     }
+}
+
+/// Names in a folder, sorted.
+fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+fn read(path: PathBuf) -> String {
+    fs::read_to_string(path).unwrap()
 }

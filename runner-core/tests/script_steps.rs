@@ -1,4 +1,5 @@
 //! Scripts of users, run by real shells.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod script_support;
 

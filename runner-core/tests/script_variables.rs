@@ -1,4 +1,5 @@
 //! How variables reach scripts: in the text, by the environment, as files, and from stage to stage.
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 mod script_support;
 

@@ -1,8 +1,8 @@
 //! Repositories to fetch from.
-#![expect(dead_code, reason = "each test program uses its own part")]
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
@@ -80,16 +80,4 @@ impl Repository {
             "refspecs": ["+refs/heads/main:refs/remotes/origin/main"],
         })
     }
-}
-
-/// Names in a folder, sorted.
-pub(crate) fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> =
-        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    names.sort();
-    names
-}
-
-pub(crate) fn read(path: PathBuf) -> String {
-    fs::read_to_string(path).unwrap()
 }

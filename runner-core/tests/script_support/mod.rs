@@ -1,5 +1,6 @@
 //! A job in a temporary folder whose scripts are run by real shells.
 #![expect(dead_code, reason = "each test program uses its own part")]
+#![expect(clippy::unwrap_used, reason = "a panic in a test is the report")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
