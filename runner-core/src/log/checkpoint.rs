@@ -20,14 +20,16 @@ use super::spool::{blocking, private_file, remove_file};
 use crate::executor::StageKey;
 
 /// Version of the format. A checkpoint of another version cannot be used.
-const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 1;
 
 /// A point from which a log can be continued.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Checkpoint {
-    version: u32,
+    pub(super) version: u32,
     /// Source offset per stage: what lies before is in the spool or in the filter's state.
     pub(super) sources: Vec<(StageKey, u64)>,
+    /// The stage of which something may be held back.
+    pub(super) current: Option<StageKey>,
     /// Bytes of the spool that are right.
     pub(super) spool_len: u64,
     /// CRC32 of those bytes.
@@ -38,16 +40,6 @@ pub(super) struct Checkpoint {
 }
 
 impl Checkpoint {
-    pub(super) fn new(
-        sources: Vec<(StageKey, u64)>,
-        spool_len: u64,
-        crc32: u32,
-        filter: FilterState,
-        written: BTreeSet<String>,
-    ) -> Self {
-        Self { version: VERSION, sources, spool_len, crc32, filter, written }
-    }
-
     pub(super) fn to_bytes(&self) -> io::Result<Bytes> {
         Ok(serde_json::to_vec(self)?.into())
     }

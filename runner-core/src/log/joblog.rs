@@ -198,14 +198,14 @@ impl JobLog {
         self.entries(Some(name), entries, self.shared.clock.now()).await
     }
 
-    /// The stage has ended and all its output was appended: what was held back of it is let out.
+    /// The stage has ended and all its output was appended: what was held back of it is let out. Does nothing if output of
+    /// another stage came since: that ends a stage as well.
     ///
     /// # Errors
     ///
     /// [`LogError::Storage`] or [`LogError::Closed`].
     pub async fn flush_stage(&self, stage: &StageKey) -> Result<(), LogError> {
-        tracing::trace!(%stage, "flushing the stage's output");
-        self.send(Command::Flush).await
+        self.send(Command::Flush { stage: stage.clone() }).await
     }
 
     /// Where to follow a stage from: the end of what was appended.

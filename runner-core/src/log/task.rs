@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
-use super::checkpoint::Checkpoint;
+use super::checkpoint::{self, Checkpoint};
 use super::error::LogError;
 use super::filter::{Filter, FilterSettings};
 use super::joblog::{Entry, Published, Shared};
@@ -29,7 +29,7 @@ const BATCH: usize = 64;
 pub(super) enum Command {
     Frame { stage: StageKey, frame: OutputFrame, room: OwnedSemaphorePermit },
     Entries { name: Option<String>, entries: Vec<Entry>, time: SystemTime, room: OwnedSemaphorePermit },
-    Flush,
+    Flush { stage: StageKey },
     Commit(oneshot::Sender<Published>),
     Sync(oneshot::Sender<Published>),
     Finish(oneshot::Sender<Published>),
@@ -54,6 +54,8 @@ struct Log {
     spooled: u64,
     crc32: crc32fast::Hasher,
     sources: HashMap<StageKey, u64>,
+    /// The stage whose output is being filtered; `None`: nothing of any stage is held back.
+    current: Option<StageKey>,
     written: BTreeSet<String>,
     /// Something has changed since the last checkpoint.
     dirty: bool,
@@ -137,6 +139,7 @@ impl Log {
             spooled: 0,
             crc32: crc32fast::Hasher::new(),
             sources: HashMap::new(),
+            current: None,
             written: BTreeSet::new(),
             dirty: false,
             removed: false,
@@ -173,6 +176,7 @@ impl Log {
             spooled: checkpoint.spool_len,
             crc32,
             sources: checkpoint.sources.into_iter().collect(),
+            current: checkpoint.current,
             written: checkpoint.written,
             dirty: false,
             removed: false,
@@ -198,10 +202,9 @@ impl Log {
                 self.entries(name, &entries, time);
                 drop(room);
             }
-            Command::Flush => {
-                self.filter.flush(&mut self.pending);
-                self.dirty = true;
-            }
+            // Another stage has begun: this one's end was seen before.
+            Command::Flush { stage } if self.current.as_ref() != Some(&stage) => {}
+            Command::Flush { .. } => self.end_stage(),
             Command::Commit(answer) => {
                 self.commit(shared).await?;
                 let _ = answer.send(self.position());
@@ -215,6 +218,7 @@ impl Log {
             }
             Command::Finish(answer) => {
                 self.filter.finish(&mut self.pending);
+                self.current = None;
                 self.dirty = true;
                 self.commit(shared).await?;
                 let _ = answer.send(self.position());
@@ -232,6 +236,10 @@ impl Log {
     }
 
     async fn frame(&mut self, stage: StageKey, frame: &OutputFrame, shared: &Shared) -> io::Result<()> {
+        if self.current.as_ref() != Some(&stage) {
+            self.end_stage();
+            self.current = Some(stage.clone());
+        }
         for part in frame.bytes.chunks(PART) {
             self.filter.push(frame.stream, frame.time, part, &mut self.pending);
             if self.pending.len() >= WRITE {
@@ -242,6 +250,14 @@ impl Log {
         self.sources.insert(stage, frame.end);
         self.dirty = true;
         Ok(())
+    }
+
+    /// Nothing more comes of the current stage.
+    fn end_stage(&mut self) {
+        if self.current.take().is_some() {
+            self.filter.flush(&mut self.pending);
+            self.dirty = true;
+        }
     }
 
     fn entries(&mut self, name: Option<String>, entries: &[Entry], time: SystemTime) {
@@ -276,8 +292,15 @@ impl Log {
         let position = self.position();
         let mut sources: Vec<_> = self.sources.iter().map(|(stage, at)| (stage.clone(), *at)).collect();
         sources.sort_unstable();
-        let (state, written) = (self.filter.state(), self.written.clone());
-        let checkpoint = Checkpoint::new(sources, position.len, position.crc32, state, written);
+        let checkpoint = Checkpoint {
+            version: checkpoint::VERSION,
+            sources,
+            current: self.current.clone(),
+            spool_len: position.len,
+            crc32: position.crc32,
+            filter: self.filter.state(),
+            written: self.written.clone(),
+        };
         shared.storage.checkpoints.save(checkpoint.to_bytes()?).await?;
         self.dirty = false;
         shared.published.send_replace(position);
