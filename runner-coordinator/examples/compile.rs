@@ -1,7 +1,7 @@
 //! Compiles a `.gitlab-ci.yml` and prints its jobs, one JSON object per line.
 //!
 //! ```text
-//! cargo run -p runner-coordinator --example compile -- FILE [ROOT] [--evaluate BRANCH] [NAME=VALUE…]
+//! cargo run -p runner-coordinator --example compile -- FILE [ROOT] [--evaluate BRANCH] [--skip-missing-includes] [NAME=VALUE…]
 //! ```
 //!
 //! `ROOT` is the folder in which `include:local` looks for files; by default that of FILE. With `--evaluate` the rules are
@@ -37,9 +37,12 @@ fn run() -> Result<Vec<String>, String> {
     let mut paths = Vec::new();
     let mut variables = Vec::new();
     let mut branch = None;
+    let mut skip = false;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
-        if argument == "--evaluate" {
+        if argument == "--skip-missing-includes" {
+            skip = true;
+        } else if argument == "--evaluate" {
             branch = arguments.next();
         } else if let Some((key, value)) = argument.split_once('=') {
             variables.push(Variable { key: key.to_owned(), value: value.to_owned(), raw: false });
@@ -51,8 +54,9 @@ fn run() -> Result<Vec<String>, String> {
     let folder = paths.get(1).map_or_else(|| file.parent().unwrap_or(Path::new("")), PathBuf::as_path);
     let name = file.file_name().and_then(|name| name.to_str()).ok_or("FILE has no name")?;
     let files = Folder { root: file.clone(), name: name.to_owned(), folder: folder.to_owned() };
-    let config =
-        compile(name, &files, &Context::new(variables.clone())).map_err(|errors| errors.to_string())?;
+    let mut context = Context::new(variables.clone());
+    context.skip_missing_includes = skip;
+    let config = compile(name, &files, &context).map_err(|errors| errors.to_string())?;
     let mut lines = Vec::new();
     let json = |value: &_| serde_json::to_string(value).map_err(|error| error.to_string());
     if let Some(branch) = branch {

@@ -7,9 +7,10 @@ use super::check::Check;
 use super::context::Context;
 use super::entries::root;
 use super::entries::workflow::Workflow;
-use super::error::CompileErrors;
+use super::error::{CompileError, CompileErrors};
 use super::files::Listing;
 use super::graph::{self, Instances, Planned};
+use super::include::Loaded;
 use super::job::{Job, Variable};
 use super::{extends, include, reference};
 
@@ -43,10 +44,17 @@ pub fn compile(
 ) -> Result<Config, CompileErrors> {
     let files = Listing::new(files);
     let loaded = include::load(root_path, &files, context)?;
+    // Without an include the rest may not fit together: then the include is to blame first.
+    let left_out = loaded.left_out.clone();
+    compile_merged(loaded, &files).map_err(|errors| errors.blame(&left_out))
+}
+
+fn compile_merged(loaded: Loaded, files: &Listing<'_>) -> Result<Config, CompileErrors> {
     let extended = extends::resolve(&loaded.root, &loaded.span)?;
     let tree = reference::resolve(&extended, &loaded.span)?;
 
-    let mut check = Check { notes: loaded.notes, ..Check::default() };
+    let notes = loaded.notes.into_iter().chain(loaded.left_out).collect();
+    let mut check = Check { notes, ..Check::default() };
     let mut root = root::root(&mut check, &tree, &loaded.span);
     CompileErrors::check(std::mem::take(&mut check.errors))?;
 
@@ -93,6 +101,12 @@ impl Config {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// Keywords of a job that cannot be honoured here; `base` is the name under which the job is written.
+    pub fn unsupported(&self, base: &str) -> impl Iterator<Item = &CompileError> {
+        let planned = self.planned.iter().find(|planned| planned.job.base == base);
+        planned.into_iter().flat_map(|planned| &planned.draft.refused)
     }
 
     /// Refs with which rules compare, unexpanded: what [`Facts::changed_since`](super::Facts::changed_since) should know.

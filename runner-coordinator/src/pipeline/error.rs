@@ -50,6 +50,16 @@ impl CompileErrors {
         if errors.is_empty() { Ok(()) } else { Err(Self { errors }) }
     }
 
+    /// Says of every mistake that it may come from an include that was left out.
+    pub(crate) fn blame(mut self, left_out: &[String]) -> Self {
+        if let Some(first) = left_out.first() {
+            for error in &mut self.errors {
+                error.help = Some(format!("perhaps because of an include that was left out: {first}"));
+            }
+        }
+        self
+    }
+
     /// The mistakes in the order found.
     pub fn iter(&self) -> impl Iterator<Item = &CompileError> {
         self.errors.iter()

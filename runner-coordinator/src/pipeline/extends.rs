@@ -48,14 +48,18 @@ impl Resolver<'_> {
         path: &mut Vec<Arc<str>>,
     ) -> Result<Extended, CompileError> {
         if let Some(done) = self.done.get(key) {
-            let done = done.clone();
-            if path.len() + done.height > MAX_ANCESTORS {
-                return Err(too_deep(key, entry));
-            }
-            return Ok(done);
+            return if path.len() + done.height > MAX_ANCESTORS {
+                Err(too_deep(path.first().unwrap_or(key), &entry.key_span))
+            } else {
+                Ok(done.clone())
+            };
         }
         let Some(own) = entry.value.as_map().filter(|map| map.entry("extends").is_some()) else {
-            return Ok(Extended { node: entry.value.clone(), height: 0 });
+            return if path.len() > MAX_ANCESTORS {
+                Err(too_deep(path.first().unwrap_or(key), &entry.key_span))
+            } else {
+                Ok(Extended { node: entry.value.clone(), height: 0 })
+            };
         };
         let parents = parent_names(own);
         self.check(key, own, &parents, path)?;
@@ -105,7 +109,7 @@ impl Resolver<'_> {
             return Err(CompileError::new(&span, message));
         }
         if path.len() > MAX_ANCESTORS {
-            return Err(CompileError::new(&span, format!("{key}: nesting too deep in `extends`")));
+            return Err(too_deep(path.first().unwrap_or(key), &span));
         }
         if path.contains(key) {
             return Err(CompileError::new(
@@ -117,8 +121,9 @@ impl Resolver<'_> {
     }
 }
 
-fn too_deep(key: &str, entry: &Entry) -> CompileError {
-    CompileError::new(&entry.key_span, format!("{key}: nesting too deep in `extends`"))
+fn too_deep(key: &str, span: &Span) -> CompileError {
+    CompileError::new(span, format!("{key}: nesting too deep in `extends`"))
+        .help(format!("a job has at most {MAX_ANCESTORS} ancestors"))
 }
 
 /// Names in `extends`; anything else than strings is reported when the job is validated.

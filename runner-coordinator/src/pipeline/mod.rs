@@ -30,7 +30,7 @@ mod suggest;
 mod yaml;
 
 pub use config::{Config, compile};
-pub use context::{Context, Facts, RefKind};
+pub use context::{Context, Facts, RefKind, Unsupported};
 pub use error::{CompileError, CompileErrors};
 pub use evaluate::EvaluateError;
 pub use job::{

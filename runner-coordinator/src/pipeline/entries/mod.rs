@@ -13,8 +13,6 @@ pub(crate) mod policy;
 pub(crate) mod retry;
 pub(crate) mod root;
 pub(crate) mod server;
-#[cfg(test)]
-mod tests;
 pub(crate) mod trigger;
 pub(crate) mod variables;
 pub(crate) mod workflow;

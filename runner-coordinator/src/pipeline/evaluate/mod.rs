@@ -3,7 +3,5 @@
 mod decide;
 mod pipeline;
 mod policy;
-#[cfg(test)]
-mod tests;
 
 pub use pipeline::EvaluateError;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::config::Config;
-use super::super::context::Facts;
+use super::super::context::{Facts, Unsupported};
 use super::super::entries::variables::merge;
 use super::super::error::{CompileError, CompileErrors};
 use super::super::expand::Scope;
@@ -66,14 +66,20 @@ impl Config {
             instances: &self.instances,
             root_variables: &root_variables,
         };
+        let mut notes = self.notes.clone();
         let mut jobs = Vec::new();
         let mut errors = Vec::new();
         for planned in &self.planned {
             match evaluation.decide(planned) {
                 Ok(Some(job)) => {
-                    // Instances of one job share its mistakes.
+                    // Instances of one job share what is refused.
                     if job.node.is_none_or(|node| node.index == 1) {
-                        errors.extend(planned.draft.refused.iter().cloned());
+                        match facts.unsupported {
+                            Unsupported::Refuse => errors.extend(planned.draft.refused.iter().cloned()),
+                            Unsupported::Note => {
+                                notes.extend(planned.draft.refused.iter().map(ToString::to_string));
+                            }
+                        }
                     }
                     jobs.push(job);
                 }
@@ -87,7 +93,6 @@ impl Config {
         self.settle_names(&mut jobs, &mut errors);
         errors.dedup();
         CompileErrors::check(errors)?;
-        let mut notes = self.notes.clone();
         notes.extend(world.into_notes());
         Ok(Pipeline { name, stages: self.stages.clone(), jobs, notes })
     }

@@ -4,8 +4,6 @@
 mod cycles;
 mod instances;
 mod names;
-#[cfg(test)]
-mod tests;
 mod validate;
 
 pub(crate) use instances::{Instances, Planned, plan};

@@ -9,6 +9,8 @@ use super::super::merge::{check_size, deep_merge};
 use super::super::span::Span;
 use super::super::yaml::{self, Map};
 use super::entry::{Include, Kind, entries};
+use super::inputs::{self, Given};
+use super::interpolate::interpolate;
 use super::rules;
 
 /// Most files in the tree of includes.
@@ -23,6 +25,8 @@ pub(crate) struct Loaded {
     /// The first line of the root file.
     pub(crate) span: Span,
     pub(crate) notes: Vec<String>,
+    /// Includes that were left out.
+    pub(crate) left_out: Vec<String>,
 }
 
 /// Loads the root file, follows its includes depth first and merges them: the later include wins over earlier ones, the
@@ -31,13 +35,13 @@ pub(crate) fn load(path: &str, files: &Listing<'_>, context: &Context) -> Result
     let start = Span { file: path.into(), line: 1, column: 1 };
     let scope =
         Scope::new(&context.variables).map_err(|error| CompileError::new(&start, error.to_string()))?;
-    let mut loader = Loader { files, context, scope, count: 0, notes: Vec::new() };
+    let mut loader = Loader { files, context, scope, count: 0, notes: Vec::new(), left_out: Vec::new() };
     let text = loader.read(path, &start)?.ok_or_else(|| {
         CompileError::new(&start, format!("configuration file `{path}` does not exist"))
             .help("write one, or name another file with --file")
     })?;
-    let root = loader.file(path, &text, &start, &mut vec![path.to_owned()])?;
-    Ok(Loaded { root, span: start, notes: loader.notes })
+    let root = loader.file(path, &text, &start, Given::Texts(&context.inputs), &mut vec![path.to_owned()])?;
+    Ok(Loaded { root, span: start, notes: loader.notes, left_out: loader.left_out })
 }
 
 struct Loader<'a> {
@@ -46,6 +50,7 @@ struct Loader<'a> {
     scope: Scope,
     count: usize,
     notes: Vec<String>,
+    left_out: Vec<String>,
 }
 
 impl Loader<'_> {
@@ -55,18 +60,23 @@ impl Loader<'_> {
         path: &str,
         text: &str,
         span: &Span,
+        given: Given<'_>,
         ancestors: &mut Vec<String>,
     ) -> Result<Map, CompileError> {
         let is_root = ancestors.len() == 1;
         let document = yaml::parse(path, text)?;
         self.notes.extend(document.notes);
-        if let Some(header) = &document.header {
-            return Err(CompileError::new(&header.span, "spec: a header with inputs is not supported yet"));
-        }
         let content = match document.content {
             Some(content) if !content.is_null() => content,
             _ if is_root => return Err(CompileError::new(span, "Please provide content of .gitlab-ci.yml")),
             _ => return Err(CompileError::new(span, format!("Local file `{path}` is empty!"))),
+        };
+        let content = match &document.header {
+            Some(header) => interpolate(&content, &inputs::values(header, given, span)?, &self.scope)?,
+            None => {
+                given.refuse(span)?;
+                content
+            }
         };
         let Some(own) = content.as_map() else {
             let message = if is_root {
@@ -102,12 +112,17 @@ impl Loader<'_> {
         {
             return Ok(());
         }
-        if let Some(inputs) = &entry.inputs {
-            return Err(CompileError::new(&inputs.key_span, "include:inputs is not supported yet"));
-        }
         let path = match entry.kind {
             Kind::Local(path) => path,
+            Kind::Elsewhere { key, what } if self.context.skip_missing_includes => {
+                self.left_out.push(format!("{}: include:{key} {what}: left out", entry.span));
+                return Ok(());
+            }
             Kind::Elsewhere { key, what } => return Err(elsewhere(key, &what, &entry.span)),
+        };
+        let given = match &entry.inputs {
+            Some(inputs) if !inputs.value.is_null() => Given::Include(inputs),
+            _ => Given::Nothing,
         };
         for path in self.local_paths(&path, &entry.span)? {
             self.count += 1;
@@ -125,7 +140,7 @@ impl Loader<'_> {
                     .help("the path starts at the root of the repository, and the file must be part of it")
             })?;
             ancestors.push(path.clone());
-            let included = self.file(&path, &text, &entry.span, ancestors)?;
+            let included = self.file(&path, &text, &entry.span, given, ancestors)?;
             ancestors.pop();
             *base = deep_merge(base, &included);
             check_size(base, &entry.span)?;

@@ -1,9 +1,9 @@
 //! `include`: one configuration out of several files. <https://docs.gitlab.com/ci/yaml/includes/>
 
 mod entry;
+mod inputs;
+mod interpolate;
 mod load;
 mod rules;
-#[cfg(test)]
-mod tests;
 
-pub(crate) use load::load;
+pub(crate) use load::{Loaded, load};

@@ -2,8 +2,6 @@
 
 mod clauses;
 mod parse;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use clauses::{Changes, World, changes};
 pub(crate) use parse::{Rule, RuleWhen, RulesOf, parse_rules};
