@@ -85,6 +85,40 @@ fn a_second_fetch_uses_what_is_there() {
 }
 
 #[test]
+fn a_secret_that_is_a_part_of_everything_stays_out_of_scripts_all_the_same() {
+    let repository = Repository::new();
+    let masked: Vec<_> = ["project-1", "echo", "main"]
+        .iter()
+        .map(|value| json!({"key": "M", "value": value, "masked": true}))
+        .collect();
+    let steps = json!([{"name": "script", "script": ["X=echoes\necho \"$X\" in project-1 > out", "cat out", "echo \"$X\""]}]);
+    let fixture = job_with(&repository, 0, &[], &json!({"variables": masked, "steps": steps}));
+    for shell in shells() {
+        for kind in [
+            StageKind::PrepareScript,
+            StageKind::GetSources,
+            StageKind::Step,
+            StageKind::CleanupFileVariables,
+        ] {
+            let input = fixture.script(kind);
+            assert!(
+                !input.script.contains("project-1") && !input.script.contains("echo"),
+                "{}",
+                input.script
+            );
+            let ran = fixture.run_with(&shell, &input).success();
+            if kind == StageKind::Step {
+                assert!(
+                    ran.text().ends_with("echoes in project-1\n$ echo \"$X\"\nechoes\n"),
+                    "{}",
+                    ran.text()
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn plain_paths_are_fetched_too() {
     let repository = Repository::new();
     let mut info = repository.git_info(0);

@@ -39,16 +39,12 @@ pub(super) fn sanitize(raw: &str) -> Option<String> {
         .replace("%2e", ".")
         .replace("%2E", ".")
         .replace('\\', "/");
-    let clean = clean_path(&decoded);
-    let mut rest = clean.as_str();
-    loop {
-        let trimmed = rest.trim_end().trim_end_matches('/');
-        if trimmed.len() == rest.len() {
-            break;
-        }
-        rest = trimmed;
+    let mut clean = clean_path(&decoded);
+    // Blanks at the end may hide dots: what is left without them is read once more.
+    while clean.ends_with(char::is_whitespace) {
+        clean = clean_path(clean.trim_end());
     }
-    (!rest.is_empty()).then(|| rest.to_owned())
+    (!clean.is_empty()).then_some(clean)
 }
 
 /// A path read as absolute, without its first slash: no empty parts, no `.`, no `..`.
@@ -72,7 +68,21 @@ fn hash(key: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::{CacheKey, sanitize};
+
+    proptest! {
+        #[test]
+        fn no_key_leaves_its_folder(raw in "[./a%2eEfF\\\\ \t\n]{0,30}") {
+            if let Some(key) = sanitize(&raw) {
+                prop_assert!(!key.starts_with('/') && !key.ends_with('/'));
+                prop_assert!(key.split('/').all(|part| !matches!(part, "" | "." | "..")), "{key}");
+                let again = sanitize(&key);
+                prop_assert!(key.contains('%') || again.as_deref() == Some(&*key), "{key:?} {again:?}");
+            }
+        }
+    }
 
     #[test]
     fn sanitizing() {
@@ -88,6 +98,9 @@ mod tests {
             ("\tfoo bar\t\r", Some("\tfoo bar")),
             ("a%2f..%2fb", Some("b")),
             ("a/ / /", Some("a")),
+            ("a/b/.. ", Some("a")),
+            (".. ", None),
+            (". /%2e%2e\t", None),
             ("/", None),
             (" ", None),
             (".", None),

@@ -95,7 +95,7 @@ fn before_job(inputs: &VariableInputs<'_>, dirs: Option<&JobDirs>) -> Vec<Variab
         list.push(Variable::of_runner("CI_JOB_IMAGE", image.name.as_str()).raw(false));
     }
     list.push(Variable::of_runner("CI_RUNNER_SHORT_TOKEN", inputs.runner.token.short()));
-    list.extend(environment(inputs.settings));
+    list.extend(environment(inputs.settings).into_iter().filter(|variable| !is_known(&variable.key)));
     let (builds_dir, project_dir) = dirs.map_or(("", ""), |dirs| (&dirs.builds_dir, &dirs.project_dir));
     let timeout = inputs.job.runner_info.job_timeout().as_secs();
     list.extend([

@@ -18,7 +18,7 @@ use crate::executor::Place;
 /// | cache | `CACHE/GROUP/PROJECT` | same |
 ///
 /// `GROUP/PROJECT` is the path of the repository's URL; a URL without a host or a usable path gives `project-ID`. The
-/// strategy `empty` appends `-empty` to the last part. `GIT_CLONE_PATH`, where allowed, replaces the project's folder.
+/// strategy `empty` appends `-empty` to the last part. `GIT_CLONE_PATH`, where allowed, replaces the project's folder as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobDirs {
     /// Root of all projects' folders: `CI_BUILDS_DIR`.

@@ -95,7 +95,22 @@ pub(crate) fn format(duration: Duration) -> String {
 mod tests {
     use std::time::Duration;
 
+    use proptest::prelude::*;
+
     use super::{DurationError, format, parse};
+
+    proptest! {
+        #[test]
+        fn what_is_written_can_be_read(seconds in 0_u64..1_000_000_000) {
+            let duration = Duration::from_secs(seconds);
+            prop_assert_eq!(parse(&format(duration)), Ok(duration));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "[-+.0-9hmsuµ ]{0,40}") {
+            let _ = parse(&text);
+        }
+    }
 
     #[test]
     fn reads_what_go_reads() {

@@ -64,7 +64,17 @@ fn reference(after: &str) -> Reference<'_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::expand;
+
+    proptest! {
+        #[test]
+        fn any_text_is_expanded(text in "[$a-c{}*1 é:-]{0,30}") {
+            let expanded = expand(&text, |name| Some(format!("<{}>", name.len())));
+            prop_assert_eq!(text.contains('$') || expanded == text, true);
+        }
+    }
 
     fn lookup(name: &str) -> Option<String> {
         match name {
