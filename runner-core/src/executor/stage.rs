@@ -16,7 +16,7 @@ use super::EnvironmentError;
 ///
 /// let key = StageKey::new(4, "step_script", 1);
 /// assert_eq!(key.slug(), "04-step_script-1");
-/// assert_eq!(StageKey::new(5, "step_../x y", 1).slug(), "05-step_____x_y-1");
+/// assert_eq!(StageKey::new(5, "step_../x y", 1).slug(), "05-step____x_y-1");
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct StageKey {
