@@ -3,6 +3,7 @@
 //! Two binaries offer the same commands: `runner-helper`, which is small and goes into a job's place, and `runner`, so that on
 //! one machine one binary is enough. Both parse a [`Command`] and hand it to [`run`].
 
+pub mod artifacts;
 mod command;
 pub mod supervisor;
 

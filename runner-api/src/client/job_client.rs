@@ -39,6 +39,12 @@ impl JobClient {
         self.id
     }
 
+    /// The token that authenticates what is said.
+    #[must_use]
+    pub fn token(&self) -> &JobToken {
+        &self.token
+    }
+
     /// The same client with another retry policy.
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
