@@ -1,5 +1,6 @@
 //! A compiled configuration, before rules are applied.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use super::ProjectFiles;
@@ -8,10 +9,13 @@ use super::context::Context;
 use super::entries::root;
 use super::entries::workflow::Workflow;
 use super::error::{CompileError, CompileErrors};
+use super::expand::Scope;
 use super::files::Listing;
 use super::graph::{self, Instances, Planned};
 use super::include::Loaded;
 use super::job::{Job, Variable};
+use super::rules::Rule;
+use super::span::Span;
 use super::{extends, include, reference};
 
 /// A valid configuration with all jobs that it defines, whatever their rules say.
@@ -26,6 +30,8 @@ pub struct Config {
     pub(super) workflow: Workflow,
     /// Files of the commit, if a rule asks for them.
     pub(super) tracked: Vec<String>,
+    /// Refs with which rules compare.
+    compared: Vec<String>,
     pub(super) notes: Vec<String>,
 }
 
@@ -46,10 +52,28 @@ pub fn compile(
     let loaded = include::load(root_path, &files, context)?;
     // Without an include the rest may not fit together: then the include is to blame first.
     let left_out = loaded.left_out.clone();
-    compile_merged(loaded, &files).map_err(|errors| errors.blame(&left_out))
+    compile_merged(loaded, &files, context).map_err(|errors| errors.blame(&left_out))
 }
 
-fn compile_merged(loaded: Loaded, files: &Listing<'_>) -> Result<Config, CompileErrors> {
+/// Compiles the configuration of a child pipeline: the files of `trigger:include`, merged as if one file included them.
+///
+/// `asked_by` is the place of the job that starts it.
+///
+/// # Errors
+/// As [`compile`].
+pub fn compile_child(
+    paths: &[String],
+    asked_by: &Span,
+    files: &dyn ProjectFiles,
+    context: &Context,
+) -> Result<Config, CompileErrors> {
+    let files = Listing::new(files);
+    let loaded = include::load_all(paths, asked_by, &files, context)?;
+    let left_out = loaded.left_out.clone();
+    compile_merged(loaded, &files, context).map_err(|errors| errors.blame(&left_out))
+}
+
+fn compile_merged(loaded: Loaded, files: &Listing<'_>, context: &Context) -> Result<Config, CompileErrors> {
     let extended = extends::resolve(&loaded.root, &loaded.span)?;
     let tree = reference::resolve(&extended, &loaded.span)?;
 
@@ -64,12 +88,15 @@ fn compile_merged(loaded: Loaded, files: &Listing<'_>) -> Result<Config, Compile
 
     let position = |stage: &str| root.stages.iter().position(|known| known == stage);
     planned.sort_by_key(|planned| position(&planned.job.stage));
-    let rules = planned.iter().flat_map(|planned| planned.draft.rules.iter().flatten());
-    let mut rules = rules.chain(root.workflow.rules.iter().flatten());
-    let tracked = match rules.find(|rule| rule.clauses.exists.is_some()) {
+    let rules = || {
+        let of_jobs = planned.iter().flat_map(|planned| planned.draft.rules.iter().flatten());
+        of_jobs.chain(root.workflow.rules.iter().flatten())
+    };
+    let tracked = match rules().find(|rule| rule.clauses.exists.is_some()) {
         Some(rule) => files.tracked(&rule.span)?.to_vec(),
         None => Vec::new(),
     };
+    let compared = compared(rules(), context.variables.iter().chain(&root.variables));
     let mut notes = check.notes;
     notes.extend(check.ignored.iter().map(|(keyword, count)| {
         format!("ignored: {keyword} ({count} {})", if *count == 1 { "job" } else { "jobs" })
@@ -81,6 +108,7 @@ fn compile_merged(loaded: Loaded, files: &Listing<'_>) -> Result<Config, Compile
         variables: root.variables,
         workflow: root.workflow,
         tracked,
+        compared,
         notes,
     })
 }
@@ -109,13 +137,26 @@ impl Config {
         planned.into_iter().flat_map(|planned| &planned.draft.refused)
     }
 
-    /// Refs with which rules compare, unexpanded: what [`Facts::changed_since`](super::Facts::changed_since) should know.
+    /// Refs with which rules compare, variables expanded: what [`Facts::changed_since`](super::Facts::changed_since)
+    /// should know.
     pub fn compared_refs(&self) -> impl Iterator<Item = &str> {
-        let rules = self.planned.iter().flat_map(|planned| planned.draft.rules.iter().flatten());
-        rules
-            .chain(self.workflow.rules.iter().flatten())
-            .filter_map(|rule| rule.clauses.changes.as_ref()?.compare_to.as_deref())
+        self.compared.iter().map(String::as_str)
     }
+}
+
+/// The refs in `compare_to`, each once. Variables that refer to each other in a circle are reported by evaluation.
+fn compared<'r>(
+    rules: impl Iterator<Item = &'r Rule>,
+    variables: impl Iterator<Item = &'r Variable>,
+) -> Vec<String> {
+    let refs: Vec<&str> =
+        rules.filter_map(|rule| rule.clauses.changes.as_ref()?.compare_to.as_deref()).collect();
+    if refs.is_empty() {
+        return Vec::new();
+    }
+    let scope = Scope::new(variables).unwrap_or_default();
+    let refs: BTreeSet<String> = refs.into_iter().map(|name| scope.expand(name)).collect();
+    refs.into_iter().collect()
 }
 
 impl fmt::Debug for Config {

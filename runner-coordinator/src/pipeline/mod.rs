@@ -29,7 +29,7 @@ mod stages;
 mod suggest;
 mod yaml;
 
-pub use config::{Config, compile};
+pub use config::{Config, compile, compile_child};
 pub use context::{Context, Facts, RefKind, Unsupported};
 pub use error::{CompileError, CompileErrors};
 pub use evaluate::EvaluateError;

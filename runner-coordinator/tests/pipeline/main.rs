@@ -1,6 +1,10 @@
 //! The pipeline compiler from outside: configurations in, jobs or mistakes out.
 
 mod errors;
+mod include;
+mod keywords;
+mod merging;
 mod properties;
+mod rules;
 mod scenarios;
 mod support;

@@ -21,7 +21,7 @@ const KEYS: [&str; 10] = [
 ];
 
 /// Kinds of reports.
-const REPORTS: [&str; 32] = [
+const REPORTS: [&str; 30] = [
     "junit",
     "dotenv",
     "metrics",
@@ -52,8 +52,6 @@ const REPORTS: [&str; 32] = [
     "api_fuzzing",
     "sarif",
     "coverage_report",
-    "license_management",
-    "scoped_dast",
 ];
 
 /// Reads `artifacts`.

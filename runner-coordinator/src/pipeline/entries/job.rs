@@ -1,7 +1,5 @@
 //! One job. <https://docs.gitlab.com/ci/yaml/#job-keywords>
 
-use std::time::Duration;
-
 use super::super::check::{Check, strings};
 use super::super::error::CompileError;
 use super::super::expression::Pattern;
@@ -14,9 +12,10 @@ use super::environment::environment;
 use super::inherit::{Inherit, inherit};
 use super::needs::{NeedSpec, Needs, needs};
 use super::parallel::{Parallel, parallel};
-use super::policy::{Policy, policy};
+use super::policy::Policy;
 use super::retry::allow_failure;
 use super::server;
+use super::start::{policies, start_in, when};
 use super::trigger::trigger;
 use super::variables::job_variables;
 
@@ -83,8 +82,6 @@ const TRIGGER_KEYS: [&str; 17] = [
 /// Keys that mean the same to everybody and nothing here.
 const SILENT_KEYS: [&str; 1] = ["dast_configuration"];
 
-/// Longest `start_in`.
-const MAX_DELAY: Duration = Duration::from_secs(7 * 24 * 3600);
 const MAX_NAME: usize = 255;
 
 /// A job as written, names of other jobs not yet resolved.
@@ -137,7 +134,7 @@ pub(crate) fn job(check: &mut Check, name: &str, entry: &Entry, around: &Surroun
         Some(script)
     });
     let own = Inheritable::parse(check, map, &location);
-    let (inherit_default, _) = inherits(check, map, &location, false);
+    let (inherit_default, inherit_variables) = inherited_names(check, map, &location);
     let inherited = own.inherit(&around.default, &inherit_default);
     let mut refused = server::refused(map, name);
     note_ignored(check, map, &inherited, name, &mut refused);
@@ -147,6 +144,7 @@ pub(crate) fn job(check: &mut Check, name: &str, entry: &Entry, around: &Surroun
         after_script: inherited.after_script.clone().unwrap_or_default(),
     };
     let mut draft = common(check, name, entry, map, needs, work, around);
+    draft.inherit_variables = inherit_variables;
     draft.refused.extend(refused);
     fill(check, name, map, &location, inherited, &mut draft);
     Some(draft)
@@ -212,9 +210,10 @@ fn trigger_job(
     };
     let work = Work::Trigger(trigger(check, node, &format!("{location}:trigger"), &mut refused)?);
     let own = check.flag(map, "interruptible", &location);
-    let (inherit_default, _) = inherits(check, map, &location, false);
+    let (inherit_default, inherit_variables) = inherited_names(check, map, &location);
     let inherited = inherit_default.allows("interruptible").then_some(around.default.interruptible).flatten();
     let mut draft = common(check, name, entry, map, needs, work, around);
+    draft.inherit_variables = inherit_variables;
     draft.job.interruptible = own.or(inherited).unwrap_or_default();
     draft.refused.extend(refused);
     if let (Some(Parallel::Count(_)), Some(node)) = (&draft.parallel, map.get("parallel")) {
@@ -284,7 +283,7 @@ fn common(
             .get("variables")
             .map(|node| job_variables(check, node, &format!("{location}:variables")))
             .unwrap_or_default(),
-        inherit_variables: inherits(check, map, &location, true).1,
+        inherit_variables: Inherit::All,
         parallel: map.get("parallel").and_then(|node| parallel(check, node, &format!("{location}:parallel"))),
         needs: needs.map(|needs| needs.jobs),
         dependencies: None,
@@ -361,11 +360,12 @@ fn note_ignored(
     }
 }
 
-fn inherits(check: &mut Check, map: &Map, location: &str, report: bool) -> (Inherit, Inherit) {
-    let Some(node) = map.get("inherit") else { return <_>::default() };
-    // Read twice, reported once.
-    let mut silent = Check::default();
-    inherit(if report { check } else { &mut silent }, node, &format!("{location}:inherit"))
+/// What of `default` and which variables of the top level the job inherits.
+fn inherited_names(check: &mut Check, map: &Map, location: &str) -> (Inherit, Inherit) {
+    match map.get("inherit") {
+        Some(node) => inherit(check, node, &format!("{location}:inherit")),
+        None => <_>::default(),
+    }
 }
 
 fn extends(check: &mut Check, map: &Map, location: &str) {
@@ -373,78 +373,6 @@ fn extends(check: &mut Check, map: &Map, location: &str) {
     if let Some(node) = map.get("extends").filter(wrong) {
         check.error(&node.span, format!("{location} extends should be an array of strings or a string"));
     }
-}
-
-fn when(check: &mut Check, map: &Map, location: &str) -> Option<When> {
-    let allowed = ["on_success", "on_failure", "always", "manual", "delayed"];
-    Some(match check.one_of(map, "when", location, &allowed)?.as_str() {
-        "on_failure" => When::OnFailure,
-        "always" => When::Always,
-        "manual" => When::Manual,
-        "delayed" => When::Delayed,
-        _ => When::OnSuccess,
-    })
-}
-
-fn start_in(
-    check: &mut Check,
-    map: &Map,
-    location: &str,
-    when: Option<When>,
-    has_rules: bool,
-) -> Option<Duration> {
-    let delayed = when == Some(When::Delayed);
-    let entry = map.entry("start_in").filter(|entry| !entry.value.is_null());
-    match (entry, delayed) {
-        (Some(entry), _) if has_rules => {
-            check.error(
-                &entry.key_span,
-                format!("{location} config key may not be used with `rules`: start_in"),
-            );
-            None
-        }
-        (Some(entry), false) => {
-            check.push(
-                CompileError::new(&entry.key_span, format!("{location} start in must be blank"))
-                    .help("start_in belongs to `when: delayed`"),
-            );
-            None
-        }
-        (Some(_), true) => check.duration(map, "start_in", location, MAX_DELAY),
-        (None, true) => {
-            if let Some(entry) = map.entry("when").filter(|_| !has_rules) {
-                check.error(&entry.key_span, format!("{location} start in should be a duration"));
-            }
-            None
-        }
-        (None, false) => None,
-    }
-}
-
-fn policies(
-    check: &mut Check,
-    map: &Map,
-    location: &str,
-    has_rules: bool,
-    around: &Surroundings,
-) -> (Option<Policy>, Option<Policy>) {
-    if has_rules {
-        let used: Vec<&str> = ["only", "except"].into_iter().filter(|key| map.get(key).is_some()).collect();
-        if let Some(entry) = used.first().and_then(|key| map.entry(key)) {
-            let message = format!("{location} config key may not be used with `rules`: {}", used.join(", "));
-            check.error(&entry.key_span, message);
-        }
-        return (None, None);
-    }
-    let mut only = map.get("only").and_then(|node| policy(check, node, location, "only"));
-    let except = map.get("except").and_then(|node| policy(check, node, location, "except"));
-    match &mut only {
-        Some(only) if only.refs.is_none() => only.refs = Policy::default_only().refs,
-        Some(_) => {}
-        None if !around.has_workflow_rules => only = Some(Policy::default_only()),
-        None => {}
-    }
-    (only, except)
 }
 
 /// The expression between the slashes.

@@ -13,6 +13,7 @@ pub(crate) mod policy;
 pub(crate) mod retry;
 pub(crate) mod root;
 pub(crate) mod server;
+mod start;
 pub(crate) mod trigger;
 pub(crate) mod variables;
 pub(crate) mod workflow;

@@ -5,7 +5,7 @@ use super::super::job::{AllowFailure, Retry};
 use super::super::yaml::{Map, Node, Value};
 
 /// Failure reasons that can be named in `retry:when`.
-const REASONS: [&str; 23] = [
+const REASONS: [&str; 25] = [
     "always",
     "unknown_failure",
     "script_failure",
@@ -28,7 +28,9 @@ const REASONS: [&str; 23] = [
     "unmet_prerequisites",
     "scheduler_failure",
     "data_integrity_failure",
-    "job_router_failure",
+    "image_pull_failure",
+    "missing_dependency_failure",
+    "trace_size_exceeded",
 ];
 
 /// Reads `retry`: a number, or a hash.

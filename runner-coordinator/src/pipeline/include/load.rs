@@ -33,15 +33,30 @@ pub(crate) struct Loaded {
 /// including file over all that it includes.
 pub(crate) fn load(path: &str, files: &Listing<'_>, context: &Context) -> Result<Loaded, CompileError> {
     let start = Span { file: path.into(), line: 1, column: 1 };
-    let scope =
-        Scope::new(&context.variables).map_err(|error| CompileError::new(&start, error.to_string()))?;
-    let mut loader = Loader { files, context, scope, count: 0, notes: Vec::new(), left_out: Vec::new() };
+    let mut loader = Loader::new(files, context, &start)?;
     let text = loader.read(path, &start)?.ok_or_else(|| {
         CompileError::new(&start, format!("configuration file `{path}` does not exist"))
             .help("write one, or name another file with --file")
     })?;
     let root = loader.file(path, &text, &start, Given::Texts(&context.inputs), &mut vec![path.to_owned()])?;
-    Ok(Loaded { root, span: start, notes: loader.notes, left_out: loader.left_out })
+    Ok(loader.loaded(root, start))
+}
+
+/// Loads several files as if one file included them.
+pub(crate) fn load_all(
+    paths: &[String],
+    asked_by: &Span,
+    files: &Listing<'_>,
+    context: &Context,
+) -> Result<Loaded, CompileError> {
+    let mut loader = Loader::new(files, context, asked_by)?;
+    let mut root = Map::default();
+    for path in paths {
+        let kind = Kind::Local(loader.scope.expand(path));
+        let include = Include { kind, rules: None, inputs: None, span: asked_by.clone() };
+        loader.include(include, &mut root, &mut Vec::new())?;
+    }
+    Ok(loader.loaded(root, asked_by.clone()))
 }
 
 struct Loader<'a> {
@@ -53,7 +68,17 @@ struct Loader<'a> {
     left_out: Vec<String>,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    fn new(files: &'a Listing<'a>, context: &'a Context, start: &Span) -> Result<Self, CompileError> {
+        let scope =
+            Scope::new(&context.variables).map_err(|error| CompileError::new(start, error.to_string()))?;
+        Ok(Self { files, context, scope, count: 0, notes: Vec::new(), left_out: Vec::new() })
+    }
+
+    fn loaded(self, root: Map, span: Span) -> Loaded {
+        Loaded { root, span, notes: self.notes, left_out: self.left_out }
+    }
+
     /// Parses one file and expands its includes. `ancestors` ends with the file itself.
     fn file(
         &mut self,

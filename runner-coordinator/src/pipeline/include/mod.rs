@@ -6,4 +6,4 @@ mod interpolate;
 mod load;
 mod rules;
 
-pub(crate) use load::{Loaded, load};
+pub(crate) use load::{Loaded, load, load_all};

@@ -1,0 +1,197 @@
+//! What the keywords of a job become.
+
+use std::time::Duration;
+
+use runner_coordinator::pipeline::{
+    AllowFailure, EvaluateError, KeepWhen, Trigger, TriggerTarget, Unsupported, When, Work,
+};
+
+use crate::support::{config, job, names, push, variables};
+
+#[test]
+fn images_and_services() {
+    let config = config(
+        "a:\n  script: x\n  image: {name: i, entrypoint: [sh, -c], pull_policy: [always, never], docker: {platform: p, user: u}, kubernetes: {user: 1000}}\n\
+        \n  services: [s, {name: t, alias: 'x, y', command: [c], variables: {V: 1}, pull_policy: never}]\n",
+    );
+    let a = job(&config, "a");
+    let image = a.image.as_ref().unwrap();
+    assert_eq!(image.entrypoint.as_deref(), Some(&["sh".to_owned(), "-c".to_owned()][..]));
+    assert_eq!(image.pull_policy, ["always", "never"]);
+    assert_eq!(image.docker_platform.as_deref(), Some("p"));
+    assert_eq!(image.docker_user.as_deref(), Some("u"));
+    assert_eq!(image.kubernetes_user.as_deref(), Some("1000"));
+    let service = &a.services[1];
+    assert_eq!((service.image.name.as_str(), service.alias.as_deref()), ("t", Some("x, y")));
+    assert_eq!(service.command.as_deref(), Some(&["c".to_owned()][..]));
+    assert_eq!((service.variables[0].key.as_str(), service.variables[0].value.as_str()), ("V", "1"));
+    assert_eq!(service.image.pull_policy, ["never"]);
+}
+
+#[test]
+fn retry_timeout_and_failures() {
+    let config = config(
+        "a: {script: x, retry: {max: 2, when: script_failure, exit_codes: [1, 2]}, timeout: 1h 30m, allow_failure: {exit_codes: [3, 4]}}\n\
+         b: {script: x, when: manual, timeout: '3600'}\n\
+         c: {script: x, when: manual, allow_failure: false}\n\
+         d: {script: x, when: delayed, start_in: 5 minutes}",
+    );
+    let a = job(&config, "a");
+    assert_eq!(
+        (a.retry.max, a.retry.when.as_slice(), a.retry.exit_codes.as_slice()),
+        (2, &["script_failure".to_owned()][..], &[1, 2][..])
+    );
+    assert_eq!(a.timeout, Some(Duration::from_secs(5400)));
+    assert_eq!(a.allow_failure, AllowFailure::ExitCodes(vec![3, 4]));
+    let b = job(&config, "b");
+    assert_eq!(
+        (b.when, &b.allow_failure, b.timeout),
+        (When::Manual, &AllowFailure::Yes, Some(Duration::from_secs(3600)))
+    );
+    assert_eq!(job(&config, "c").allow_failure, AllowFailure::No);
+    let d = job(&config, "d");
+    assert_eq!((d.when, d.start_in), (When::Delayed, Some(Duration::from_secs(300))));
+}
+
+#[test]
+fn artifacts_and_caches() {
+    let config = config(
+        "a:\n  script: x\n  artifacts: {name: n, paths: [p], exclude: [e], untracked: true, when: always, expire_in: never, expose_as: report, access: none, reports: {junit: [a, b]}}\n\
+        \n  cache: [{key: $K, paths: [c], policy: $P, when: on_failure, fallback_keys: [f], untracked: true, unprotect: true}, {paths: [d]}]\n",
+    );
+    let a = job(&config, "a");
+    let artifacts = a.artifacts.as_ref().unwrap();
+    assert_eq!(artifacts.name.as_deref(), Some("n"));
+    assert_eq!(
+        (artifacts.paths.as_slice(), artifacts.exclude.as_slice()),
+        (&["p".to_owned()][..], &["e".to_owned()][..])
+    );
+    assert!(artifacts.untracked && artifacts.when == KeepWhen::Always);
+    assert_eq!(artifacts.expire_in.as_deref(), Some("never"));
+    assert_eq!(artifacts.reports[0].paths, ["a", "b"]);
+    let cache = &a.cache[0];
+    assert_eq!(
+        (cache.policy.as_str(), cache.when, cache.fallback_keys.as_slice()),
+        ("$P", KeepWhen::OnFailure, &["f".to_owned()][..])
+    );
+    assert!(cache.untracked && cache.unprotect);
+    assert_eq!(a.cache[1].policy, "pull-push");
+}
+
+#[test]
+fn other_keywords_are_carried() {
+    let config = config(
+        "a:\n  script: x\n  coverage: '/Total: (\\d+)%/'\n  resource_group: $G\n  interruptible: true\n  hooks: {pre_get_sources_script: [h]}\n  manual_confirmation: sure?\n  dependencies: []\n  environment: {name: review/$B, url: 'https://e', action: start, deployment_tier: testing, on_stop: s, auto_stop_in: 1 day}\ns: {script: x, environment: {name: review/$B, action: stop}}",
+    );
+    let a = job(&config, "a");
+    assert_eq!(a.coverage.as_deref(), Some("Total: (\\d+)%"));
+    assert_eq!(a.resource_group.as_deref(), Some("$G"));
+    assert!(a.interruptible);
+    assert_eq!(a.pre_get_sources_script, ["h"]);
+    assert_eq!(a.manual_confirmation.as_deref(), Some("sure?"));
+    assert_eq!(a.dependencies.as_deref(), Some(&[][..]));
+    let environment = a.environment.as_ref().unwrap();
+    assert_eq!(
+        (environment.name.as_str(), environment.action.as_str(), environment.tier.as_deref()),
+        ("review/$B", "start", Some("testing"))
+    );
+    assert_eq!(environment.on_stop.as_deref(), Some("s"));
+}
+
+#[test]
+fn triggers() {
+    let config = config(
+        "a: {trigger: g/p}\n\
+         b: {trigger: {project: g/q, branch: $B, strategy: depend}, variables: {X: 1}}\n\
+         c: {trigger: {include: [one.yml, {local: two.yml}], strategy: mirror}}",
+    );
+    let trigger = |name: &str| match &job(&config, name).work {
+        Work::Trigger(trigger) => trigger.clone(),
+        Work::Script { .. } => panic!("{name} is no trigger"),
+    };
+    let project = |project: &str, branch: Option<&str>| TriggerTarget::Project {
+        project: project.to_owned(),
+        branch: branch.map(str::to_owned),
+    };
+    assert_eq!(trigger("a"), Trigger { target: project("g/p", None), depend: false });
+    assert_eq!(trigger("b"), Trigger { target: project("g/q", Some("$B")), depend: true });
+    let files = vec!["one.yml".to_owned(), "two.yml".to_owned()];
+    assert_eq!(trigger("c"), Trigger { target: TriggerTarget::Include(files), depend: true });
+    assert_eq!(variables(job(&config, "b")), ["X=1"]);
+}
+
+#[test]
+fn pages_publish_a_folder() {
+    let config = config(
+        "pages: {script: x, artifacts: {paths: [out]}}\n\
+         site: {script: x, pages: {publish: html}}\n\
+         old: {script: x, pages: true, publish: dist, artifacts: {paths: [dist]}}",
+    );
+    let paths = |name: &str| job(&config, name).artifacts.as_ref().unwrap().paths.join(",");
+    assert_eq!(
+        (paths("pages"), paths("site"), paths("old")),
+        ("out,public".to_owned(), "html".to_owned(), "dist".to_owned())
+    );
+    let config = self::config("pages: {script: x, pages: false}");
+    assert_eq!(job(&config, "pages").artifacts, None);
+}
+
+#[test]
+fn keywords_without_effect_are_counted() {
+    let config = config(
+        "default: {tags: [t]}\na: {script: x, environment: e}\nb: {script: x, release: {tag_name: t, description: d}, needs: [{project: g/p, job: j, ref: main}]}",
+    );
+    assert_eq!(
+        config.notes(),
+        [
+            "ignored: tags (2 jobs)",
+            "ignored: environment (1 job)",
+            "ignored: needs:project and needs:pipeline (1 job)",
+            "ignored: release (1 job)"
+        ]
+    );
+}
+
+#[test]
+fn keywords_that_cannot_be_honoured_are_refused_when_the_job_takes_part() {
+    let text = "a: {script: x}\nb: {script: x, id_tokens: {T: {aud: a}}, secrets: {S: {vault: v}}, rules: [{if: $B}]}";
+    let config = config(text);
+    assert_eq!(names(&config), ["a(test)", "b(test)"]);
+    assert_eq!(config.evaluate(&push()).unwrap().jobs.len(), 1);
+    let mut facts = push();
+    facts.pipeline_variables.push(crate::support::variable("B", "1"));
+    let Err(EvaluateError::Invalid(errors)) = config.evaluate(&facts) else { panic!("b was not refused") };
+    assert_eq!(
+        errors.to_string(),
+        ".gitlab-ci.yml:2:42: jobs:b:secrets is not supported yet\n.gitlab-ci.yml:2:16: jobs:b:id_tokens is not supported yet"
+    );
+    assert_eq!(config.unsupported("b").count(), 2);
+    facts.unsupported = Unsupported::Note;
+    let pipeline = config.evaluate(&facts).unwrap();
+    assert_eq!(pipeline.jobs.len(), 2);
+    assert!(
+        pipeline.notes.iter().any(|note| note.contains("jobs:b:id_tokens is not supported yet")),
+        "{:?}",
+        pipeline.notes
+    );
+}
+
+#[test]
+fn other_things_that_are_refused_by_name() {
+    for (text, key) in [
+        ("a: {run: [{name: s, script: x}]}", "jobs:a:run is not supported yet"),
+        ("a: {script: x, inputs: {i: {default: 1}}}", "jobs:a:inputs is not supported yet"),
+        (
+            "b: {script: x}\na: {trigger: {include: [{artifact: g.yml, job: b}]}}",
+            "jobs:a:trigger:include:artifact is not supported yet",
+        ),
+        (
+            "a: {trigger: {include: [{project: g/p, file: f}]}}",
+            "jobs:a:trigger:include:project is not supported yet",
+        ),
+        ("a: {trigger: {project: g/p, inputs: {i: 1}}}", "jobs:a:trigger:inputs is not supported yet"),
+    ] {
+        let error = config(text).evaluate(&push()).unwrap_err().to_string();
+        assert!(error.contains(key) && error.starts_with(".gitlab-ci.yml:"), "{error}");
+    }
+}
