@@ -56,7 +56,8 @@ pub fn supervise(dir: &Path) -> Result<Outcome, SuperviseError> {
         .map_err(SuperviseError::system("become the reaper of the stage's processes"))?;
     let signals = Signals::install().map_err(SuperviseError::system("install signal handlers"))?;
     let path = folder.path(folder::CONTROL);
-    let control = Control::create(&path).map_err(SuperviseError::file("make", path))?;
+    // Open until the status is there: a reader that finds neither concludes that this process died.
+    let mut control = Control::create(&path).map_err(SuperviseError::file("make", path))?;
     let status_file = folder.reserve_status()?;
     let output = folder.create_output()?;
 
@@ -66,7 +67,7 @@ pub fn supervise(dir: &Path) -> Result<Outcome, SuperviseError> {
             if let Err(error) = let_go_of_terminal(&log) {
                 log.line(format_args!("cannot let go of the standard streams: {error}"));
             }
-            Watch::new(&folder, &spec, &signals, control, recorder, pid, &log).run()
+            Watch::new(&folder, &spec, &signals, &mut control, recorder, pid, &log).run()
         }
         Err(fault) => {
             log.line(&fault);
@@ -77,6 +78,7 @@ pub fn supervise(dir: &Path) -> Result<Outcome, SuperviseError> {
     folder.remove(folder::SPEC, &log);
     folder.remove(folder::SCRIPT, &log);
     status_file.publish(&status).inspect_err(|error| log.line(error))?;
+    drop(control);
     Ok(Outcome::Ended)
 }
 

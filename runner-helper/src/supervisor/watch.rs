@@ -28,7 +28,7 @@ pub(super) struct Watch<'a> {
     spec: &'a Spec,
     signals: &'a Signals,
     log: &'a Log,
-    control: Control,
+    control: &'a mut Control,
     recorder: Recorder,
     main: Pid,
     /// How and when the main process ended.
@@ -57,7 +57,7 @@ impl<'a> Watch<'a> {
         folder: &'a StageFolder,
         spec: &'a Spec,
         signals: &'a Signals,
-        control: Control,
+        control: &'a mut Control,
         recorder: Recorder,
         main: Pid,
         log: &'a Log,

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use runner_frames::End;
+use rustix::event::{PollFd, PollFlags, poll};
 
 use crate::stage::{HELPER, Stage, read_started, variable};
 
@@ -199,4 +200,20 @@ fn a_shell_that_does_not_exist_is_a_fault() {
     let mut stage = Stage::new("true");
     stage.spec.env.push(variable("A\0B", "x"));
     assert!(matches!(stage.run().end, End::Fault(text) if text.starts_with("cannot start bash: ")));
+}
+
+#[test]
+fn the_control_pipe_is_open_until_the_status_is_there() {
+    // Who finds neither a reader of the pipe nor a status concludes that the supervisor died.
+    for _ in 0..20 {
+        let stage = Stage::new("read -r go <$GO");
+        let supervisor = stage.start();
+        let control = stage.open_control();
+        stage.let_go();
+        let mut fds = [PollFd::new(&control, PollFlags::empty())];
+        poll(&mut fds, None).unwrap();
+        assert!(fds[0].revents().contains(PollFlags::ERR));
+        assert!(stage.find_status().is_some());
+        supervisor.wait();
+    }
 }

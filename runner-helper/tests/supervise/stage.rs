@@ -150,10 +150,12 @@ impl Stage {
     }
 
     pub(crate) fn write_control(&self, text: &str) {
+        self.open_control().write_all(text.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn open_control(&self) -> File {
         let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let mut fifo =
-            OpenOptions::new().write(true).custom_flags(flags).open(self.dir.join(folder::CONTROL)).unwrap();
-        fifo.write_all(text.as_bytes()).unwrap();
+        OpenOptions::new().write(true).custom_flags(flags).open(self.dir.join(folder::CONTROL)).unwrap()
     }
 
     pub(crate) fn terminate(&self, grace_ms: u64) {
