@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is the report")]
 
+mod coordinator;
 mod http;
 mod jobs;
 mod retries;
