@@ -88,7 +88,10 @@ fn parse<T: Args + FromArgMatches>(url: &str, arguments: &[&str]) -> T {
 }
 
 fn parse_all<T: Args + FromArgMatches>(arguments: &[&str]) -> T {
-    let matches = T::augment_args(Command::new("test")).try_get_matches_from(arguments).unwrap();
+    // A later argument replaces an earlier one.
+    let matches = T::augment_args(Command::new("test").args_override_self(true))
+        .try_get_matches_from(arguments)
+        .unwrap();
     T::from_arg_matches(&matches).unwrap()
 }
 
