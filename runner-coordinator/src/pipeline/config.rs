@@ -134,7 +134,7 @@ impl Config {
     /// Keywords of a job that cannot be honoured here; `base` is the name under which the job is written.
     pub fn unsupported(&self, base: &str) -> impl Iterator<Item = &CompileError> {
         let planned = self.planned.iter().find(|planned| planned.job.base == base);
-        planned.into_iter().flat_map(|planned| &planned.draft.refused)
+        planned.into_iter().flat_map(|planned| planned.draft.unsupported.iter())
     }
 
     /// Refs with which rules compare, variables expanded: what [`Facts::changed_since`](super::Facts::changed_since)

@@ -68,7 +68,8 @@ pub enum Unsupported {
     /// The whole pipeline is refused, each such keyword being an error.
     #[default]
     Refuse,
-    /// The job runs without it, each such keyword being a note.
+    /// The job runs without it, each such keyword being a note. Keywords without which it would be another job (`run`,
+    /// the file of a child pipeline) are still errors.
     Note,
 }
 

@@ -177,6 +177,13 @@ fn keywords_that_cannot_be_honoured_are_refused_when_the_job_takes_part() {
 }
 
 #[test]
+fn an_instance_that_takes_part_is_refused_although_the_first_does_not() {
+    let text = "a: {run: [], parallel: {matrix: [{A: [1, 2]}]}, rules: [{if: '$A == \"2\"'}]}";
+    let error = config(text).evaluate(&push()).unwrap_err().to_string();
+    assert_eq!(error, ".gitlab-ci.yml:1:5: jobs:a:run is not supported yet");
+}
+
+#[test]
 fn other_things_that_are_refused_by_name() {
     for (text, key) in [
         ("a: {run: [{name: s, script: x}]}", "jobs:a:run is not supported yet"),

@@ -14,7 +14,7 @@ use super::needs::{NeedSpec, Needs, needs};
 use super::parallel::{Parallel, parallel};
 use super::policy::Policy;
 use super::retry::allow_failure;
-use super::server;
+use super::server::{self, Unsupported};
 use super::start::{policies, start_in, when};
 use super::trigger::trigger;
 use super::variables::job_variables;
@@ -99,8 +99,7 @@ pub(crate) struct Draft {
     pub(crate) except: Option<Policy>,
     /// Where `stage` stands, or the job if there is none.
     pub(crate) stage_span: Span,
-    /// What must be refused when the job takes part in a pipeline.
-    pub(crate) refused: Vec<CompileError>,
+    pub(crate) unsupported: Unsupported,
 }
 
 /// What jobs need to know of the rest of the configuration.
@@ -136,8 +135,8 @@ pub(crate) fn job(check: &mut Check, name: &str, entry: &Entry, around: &Surroun
     let own = Inheritable::parse(check, map, &location);
     let (inherit_default, inherit_variables) = inherited_names(check, map, &location);
     let inherited = own.inherit(&around.default, &inherit_default);
-    let mut refused = server::refused(map, name);
-    note_ignored(check, map, &inherited, name, &mut refused);
+    let mut unsupported = Unsupported::of_job(map, name);
+    note_ignored(check, map, &inherited, name, &mut unsupported);
     let work = Work::Script {
         before_script: inherited.before_script.clone().unwrap_or_default(),
         script: script.unwrap_or_default(),
@@ -145,7 +144,7 @@ pub(crate) fn job(check: &mut Check, name: &str, entry: &Entry, around: &Surroun
     };
     let mut draft = common(check, name, entry, map, needs, work, around);
     draft.inherit_variables = inherit_variables;
-    draft.refused.extend(refused);
+    draft.unsupported = unsupported;
     fill(check, name, map, &location, inherited, &mut draft);
     Some(draft)
 }
@@ -215,11 +214,23 @@ fn trigger_job(
     let mut draft = common(check, name, entry, map, needs, work, around);
     draft.inherit_variables = inherit_variables;
     draft.job.interruptible = own.or(inherited).unwrap_or_default();
-    draft.refused.extend(refused);
+    draft.unsupported.essential = refused;
+    trigger_limits(check, map, &location, &draft);
+    Some(draft)
+}
+
+/// What jobs with a script may say and triggers may not.
+fn trigger_limits(check: &mut Check, map: &Map, location: &str, draft: &Draft) {
     if let (Some(Parallel::Count(_)), Some(node)) = (&draft.parallel, map.get("parallel")) {
         check.error(&node.span, format!("{location}:parallel config should be a hash"));
     }
-    Some(draft)
+    if let (When::Delayed, Some(node)) = (draft.job.when, map.get("when")) {
+        let message = format!("{location} when should be one of: on_success, on_failure, always, manual");
+        check.error(&node.span, message);
+    }
+    if let (AllowFailure::ExitCodes(_), Some(node)) = (&draft.job.allow_failure, map.get("allow_failure")) {
+        check.error(&node.span, format!("{location} allow failure should be a boolean value"));
+    }
 }
 
 /// Keywords of both kinds of jobs.
@@ -291,7 +302,7 @@ fn common(
         only,
         except,
         stage_span: map.entry("stage").map_or(&entry.key_span, |stage| &stage.value.span).clone(),
-        refused: Vec::new(),
+        unsupported: Unsupported::default(),
     }
 }
 
@@ -341,7 +352,7 @@ fn note_ignored(
     map: &Map,
     inherited: &Inheritable,
     name: &str,
-    refused: &mut Vec<CompileError>,
+    unsupported: &mut Unsupported,
 ) {
     if inherited.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
         check.ignore("tags");
@@ -350,7 +361,7 @@ fn note_ignored(
         check.ignore("identity");
     }
     if let Some(Some(span)) = &inherited.id_tokens {
-        refused.push(
+        unsupported.optional.push(
             server::not_supported(span, name, "id_tokens")
                 .help("give the token as a variable on the command line instead"),
         );

@@ -57,23 +57,38 @@ pub(crate) fn pages(check: &mut Check, name: &str, map: &Map, location: &str) ->
     is_pages.then(|| nested.or(publish).unwrap_or_else(|| "public".to_owned()))
 }
 
-/// Refuses keywords of a job that cannot be honoured. The errors count only if the job is part of the pipeline.
-pub(crate) fn refused(map: &Map, name: &str) -> Vec<CompileError> {
-    const REFUSED: [(&str, &str); 3] = [
-        ("run", "write the steps as `script`"),
-        ("secrets", "give the value as a variable on the command line instead"),
-        ("inputs", "use `variables` instead"),
-    ];
-    REFUSED
-        .iter()
-        .filter_map(|(key, help)| {
-            let entry = map.entry(key).filter(|entry| !entry.value.is_null())?;
-            if entry.value.as_map().is_some_and(Map::is_empty) {
-                return None;
-            }
-            Some(not_supported(&entry.key_span, name, key).help(*help))
-        })
-        .collect()
+/// Keywords of a job that cannot be honoured here. They count only if the job is part of the pipeline.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Unsupported {
+    /// Without these the job would be another job.
+    pub(crate) essential: Vec<CompileError>,
+    /// Without these the job can run, if its user says so.
+    pub(crate) optional: Vec<CompileError>,
+}
+
+impl Unsupported {
+    /// The keywords whose presence alone is too much.
+    pub(crate) fn of_job(map: &Map, name: &str) -> Self {
+        let refuse = |keys: &[(&str, &str)]| {
+            let given = keys.iter().filter_map(|(key, help)| {
+                let entry = map.entry(key).filter(|entry| !entry.value.is_null())?;
+                let is_empty = entry.value.as_map().is_some_and(Map::is_empty);
+                (!is_empty).then(|| not_supported(&entry.key_span, name, key).help(*help))
+            });
+            given.collect()
+        };
+        Self {
+            essential: refuse(&[("run", "write the steps as `script`")]),
+            optional: refuse(&[
+                ("secrets", "give the value as a variable on the command line instead"),
+                ("inputs", "use `variables` instead"),
+            ]),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &CompileError> {
+        self.essential.iter().chain(&self.optional)
+    }
 }
 
 /// A keyword that is valid, but cannot be honoured here.

@@ -69,15 +69,18 @@ impl Config {
         let mut notes = self.notes.clone();
         let mut jobs = Vec::new();
         let mut errors = Vec::new();
+        let mut told = HashSet::new();
         for planned in &self.planned {
             match evaluation.decide(planned) {
                 Ok(Some(job)) => {
                     // Instances of one job share what is refused.
-                    if job.node.is_none_or(|node| node.index == 1) {
+                    if told.insert(&planned.job.base) {
+                        let unsupported = &planned.draft.unsupported;
+                        errors.extend(unsupported.essential.iter().cloned());
                         match facts.unsupported {
-                            Unsupported::Refuse => errors.extend(planned.draft.refused.iter().cloned()),
+                            Unsupported::Refuse => errors.extend(unsupported.optional.iter().cloned()),
                             Unsupported::Note => {
-                                notes.extend(planned.draft.refused.iter().map(ToString::to_string));
+                                notes.extend(unsupported.optional.iter().map(ToString::to_string));
                             }
                         }
                     }
