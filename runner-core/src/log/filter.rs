@@ -14,8 +14,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use super::joint::{Joint, JointState};
 use super::limit::OutputLimit;
-use super::masker::{Held, MaskRules, Masker, MaskerState, PhraseMasker};
+use super::masker::{MaskRules, Masker, MaskerState};
 use super::style::{self, LineKind};
 use super::timestamp::Stamper;
 use super::utf8::Utf8Repair;
@@ -63,7 +64,7 @@ pub struct Filter {
 pub struct FilterState {
     stdout: StreamState,
     stderr: StreamState,
-    joint: Held,
+    joint: JointState,
     runner_continues: bool,
     used: u64,
     limit_reached: bool,
@@ -89,7 +90,7 @@ struct Stream {
 /// What the streams share.
 struct Tail {
     limit: OutputLimit,
-    joint: PhraseMasker,
+    joint: Joint,
     runner: Stamper,
     timestamps: bool,
 }
@@ -106,7 +107,7 @@ impl Filter {
         let start = FilterState {
             stdout: stream.clone(),
             stderr: stream,
-            joint: Held::default(),
+            joint: JointState::default(),
             runner_continues: false,
             used: 0,
             limit_reached: false,
@@ -121,7 +122,7 @@ impl Filter {
             stderr: Stream::restore(&settings.rules, "01E", state.stderr),
             tail: Tail {
                 limit: OutputLimit::new(settings.output_limit, state.used, state.limit_reached),
-                joint: settings.rules.phrase_masker(state.joint),
+                joint: Joint::restore(settings.rules.phrase_masker(state.joint.held()), state.joint),
                 runner: Stamper::new("00O", state.runner_continues),
                 timestamps: settings.timestamps,
             },
@@ -154,7 +155,8 @@ impl Filter {
             OutputStream::Stderr => stderr,
         };
         *last = time.max(UNIX_EPOCH);
-        masker.push(text, &mut |text| utf8.push(text, &mut |text| tail.job(stamper, *last, text, log)));
+        masker
+            .push(text, &mut |text| utf8.push(text, &mut |text| tail.job(stream, stamper, *last, text, log)));
     }
 
     /// The frame ends here.
@@ -168,11 +170,14 @@ impl Filter {
     /// A stage ends here: what was held back of its output is let out, and its last line ends.
     pub fn flush(&mut self, log: &mut Vec<u8>) {
         let Self { stdout, stderr, tail, .. } = self;
-        for Stream { masker, utf8, stamper, last } in [stdout, stderr] {
-            masker.flush(&mut |text| utf8.push(text, &mut |text| tail.job(stamper, *last, text, log)));
-            utf8.flush(&mut |text| tail.job(stamper, *last, text, log));
+        for (stream, own) in [(OutputStream::Stdout, stdout), (OutputStream::Stderr, stderr)] {
+            let Stream { masker, utf8, stamper, last } = own;
+            masker
+                .flush(&mut |text| utf8.push(text, &mut |text| tail.job(stream, stamper, *last, text, log)));
+            utf8.flush(&mut |text| tail.job(stream, stamper, *last, text, log));
             stamper.end_line(log);
         }
+        tail.joint.cut();
     }
 
     /// The log ends here.
@@ -224,14 +229,21 @@ impl Stream {
 
 impl Tail {
     /// Masked and valid text of a stage.
-    fn job(&mut self, stamper: &mut Stamper, time: SystemTime, text: &[u8], log: &mut Vec<u8>) {
+    fn job(
+        &mut self,
+        stream: OutputStream,
+        stamper: &mut Stamper,
+        time: SystemTime,
+        text: &[u8],
+        log: &mut Vec<u8>,
+    ) {
         let admitted = self.limit.admit(text);
         let notice = admitted.last.then(|| self.limit.notice());
         for text in [admitted.text, notice.as_deref().unwrap_or_default().as_bytes()] {
             if self.timestamps {
                 stamper.push(time, text, log);
             } else {
-                self.joint.push(text, &mut |text| log.extend_from_slice(text));
+                self.joint.push(stream, text, &mut |text| log.extend_from_slice(text));
             }
         }
     }

@@ -9,7 +9,7 @@
 //! The task alone owns filter and spool. It writes a checkpoint whenever the sender has nothing left to send, or somebody
 //! asks for one: the cost of checkpoints goes with the number of requests, not with the amount of output.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -18,6 +18,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use super::error::LogError;
 use super::filter::FilterSettings;
+use super::offsets::Offsets;
 use super::reader::LogReader;
 use super::storage::LogStorage;
 use super::style::LineKind;
@@ -103,7 +104,7 @@ pub(super) struct Shared {
 
 #[derive(Debug, Default)]
 struct Accepted {
-    sources: HashMap<StageKey, u64>,
+    sources: Offsets,
     written: BTreeSet<String>,
 }
 
@@ -148,15 +149,15 @@ impl JobLog {
     /// [`offset`](Self::offset). [`LogError::Storage`] or [`LogError::Closed`] if the log cannot be written any more.
     pub async fn append(&self, stage: &StageKey, frame: OutputFrame) -> Result<(), LogError> {
         self.enqueue(frame.bytes.len(), |accepted| {
-            let expected = accepted.sources.get(stage).copied().unwrap_or(0);
+            let expected = accepted.sources.get(stage);
             if frame.end <= expected {
                 return Ok(None);
             }
             if frame.offset != expected {
                 return Err(LogError::Gap { stage: stage.clone(), expected, found: frame.offset });
             }
-            accepted.sources.insert(stage.clone(), frame.end);
-            Ok(Some(Work::Frame(stage.clone(), frame)))
+            let stage = accepted.sources.set(stage, frame.end);
+            Ok(Some(Work::Frame(stage, frame)))
         })
         .await
     }
@@ -210,7 +211,7 @@ impl JobLog {
 
     /// Where to follow a stage from: the end of what was appended.
     pub fn offset(&self, stage: &StageKey) -> u64 {
-        self.shared.accepted().sources.get(stage).copied().unwrap_or(0)
+        self.shared.accepted().sources.get(stage)
     }
 
     /// Everything so far survives the end of this process, once this returns.
@@ -307,7 +308,7 @@ impl JobLog {
 }
 
 enum Work {
-    Frame(StageKey, OutputFrame),
+    Frame(Arc<StageKey>, OutputFrame),
     Entries(Option<String>, Vec<Entry>, SystemTime),
 }
 

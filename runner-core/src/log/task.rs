@@ -1,6 +1,6 @@
 //! The task that owns a job's filter and spool.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use super::checkpoint::{self, Checkpoint};
 use super::error::LogError;
 use super::filter::{Filter, FilterSettings};
 use super::joblog::{Entry, Published, Shared};
+use super::offsets::Offsets;
 use super::storage::LogStorage;
 use crate::executor::{OutputFrame, StageKey};
 
@@ -27,7 +28,7 @@ const BATCH: usize = 64;
 /// What the task is asked to do, in this order.
 #[derive(Debug)]
 pub(super) enum Command {
-    Frame { stage: StageKey, frame: OutputFrame, room: OwnedSemaphorePermit },
+    Frame { stage: Arc<StageKey>, frame: OutputFrame, room: OwnedSemaphorePermit },
     Entries { name: Option<String>, entries: Vec<Entry>, time: SystemTime, room: OwnedSemaphorePermit },
     Flush { stage: StageKey },
     Commit(oneshot::Sender<Published>),
@@ -53,9 +54,9 @@ struct Log {
     /// Length and checksum of the spool.
     spooled: u64,
     crc32: crc32fast::Hasher,
-    sources: HashMap<StageKey, u64>,
+    sources: Offsets,
     /// The stage whose output is being filtered; `None`: nothing of any stage is held back.
-    current: Option<StageKey>,
+    current: Option<Arc<StageKey>>,
     written: BTreeSet<String>,
     /// Something has changed since the last checkpoint.
     dirty: bool,
@@ -90,7 +91,7 @@ impl LogTask {
         self.log.position()
     }
 
-    pub(super) fn sources(&self) -> &HashMap<StageKey, u64> {
+    pub(super) fn sources(&self) -> &Offsets {
         &self.log.sources
     }
 
@@ -138,7 +139,7 @@ impl Log {
             pending: Vec::new(),
             spooled: 0,
             crc32: crc32fast::Hasher::new(),
-            sources: HashMap::new(),
+            sources: Offsets::default(),
             current: None,
             written: BTreeSet::new(),
             dirty: false,
@@ -175,8 +176,8 @@ impl Log {
             pending: Vec::new(),
             spooled: checkpoint.spool_len,
             crc32,
-            sources: checkpoint.sources.into_iter().collect(),
-            current: checkpoint.current,
+            sources: checkpoint.sources.into(),
+            current: checkpoint.current.map(Arc::new),
             written: checkpoint.written,
             dirty: false,
             removed: false,
@@ -203,7 +204,7 @@ impl Log {
                 drop(room);
             }
             // Another stage has begun: this one's end was seen before.
-            Command::Flush { stage } if self.current.as_ref() != Some(&stage) => {}
+            Command::Flush { stage } if self.current.as_deref() != Some(&stage) => {}
             Command::Flush { .. } => self.end_stage(),
             Command::Commit(answer) => {
                 self.commit(shared).await?;
@@ -235,8 +236,8 @@ impl Log {
         Ok(())
     }
 
-    async fn frame(&mut self, stage: StageKey, frame: &OutputFrame, shared: &Shared) -> io::Result<()> {
-        if self.current.as_ref() != Some(&stage) {
+    async fn frame(&mut self, stage: Arc<StageKey>, frame: &OutputFrame, shared: &Shared) -> io::Result<()> {
+        if self.current.as_deref() != Some(&*stage) {
             self.end_stage();
             self.current = Some(stage.clone());
         }
@@ -247,7 +248,7 @@ impl Log {
             }
         }
         self.filter.end_frame(frame.stream, &mut self.pending);
-        self.sources.insert(stage, frame.end);
+        self.sources.set(&stage, frame.end);
         self.dirty = true;
         Ok(())
     }
@@ -290,12 +291,10 @@ impl Log {
         }
         self.write(shared).await?;
         let position = self.position();
-        let mut sources: Vec<_> = self.sources.iter().map(|(stage, at)| (stage.clone(), *at)).collect();
-        sources.sort_unstable();
         let checkpoint = Checkpoint {
             version: checkpoint::VERSION,
-            sources,
-            current: self.current.clone(),
+            sources: self.sources.to_vec(),
+            current: self.current.as_deref().cloned(),
             spool_len: position.len,
             crc32: position.crc32,
             filter: self.filter.state(),

@@ -319,7 +319,11 @@ impl Job {
     }
 
     pub(crate) async fn print(&mut self, bytes: impl Into<Bytes>) {
-        let frame = self.frames.stdout(bytes);
+        self.print_on(OutputStream::Stdout, bytes).await;
+    }
+
+    pub(crate) async fn print_on(&mut self, stream: OutputStream, bytes: impl Into<Bytes>) {
+        let frame = self.frames.next(stream, bytes);
         self.log.append(&stage(), frame).await.unwrap();
     }
 }

@@ -4,6 +4,7 @@
 //! tokens with a known prefix. However the text is cut into pieces, the result is that of the whole text; bytes that may
 //! be the beginning of a value are held back until it is known.
 
+mod finder;
 mod phrases;
 mod tokens;
 mod trie;

@@ -6,21 +6,17 @@
 
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use serde::{Deserialize, Serialize};
 
 use super::MASK;
+use super::finder::Finder;
 use super::trie::{Node, ROOT, Trie};
-
-/// Up to this many bytes of phrases the finder is a table, whose size grows with their product; beyond it would cost a job
-/// megabytes.
-const TABLE_LIMIT: usize = 1024;
 
 /// The phrases of a job.
 #[derive(Debug)]
 pub(crate) struct Phrases {
     /// `None`: there are no phrases.
-    finder: Option<AhoCorasick>,
+    finder: Option<Finder>,
     trie: Trie,
 }
 
@@ -31,22 +27,12 @@ impl Phrases {
             values.into_iter().map(|v| v.trim().as_bytes()).filter(|v| !v.is_empty()).collect();
         phrases.sort_unstable();
         phrases.dedup();
-        Self { finder: finder(&phrases, MatchKind::LeftmostLongest), trie: Trie::new(phrases.into_iter()) }
+        Self { finder: Finder::new(&phrases), trie: Trie::new(phrases.into_iter()) }
     }
 
-    pub(super) fn longest(&self) -> usize {
+    pub(crate) fn longest(&self) -> usize {
         self.trie.longest()
     }
-}
-
-/// A searcher for `patterns`. Without one that could be built, every place is a candidate and the automaton decides.
-pub(super) fn finder(patterns: &[&[u8]], kind: MatchKind) -> Option<AhoCorasick> {
-    let total: usize = patterns.iter().map(|p| p.len()).sum();
-    let implementation = (total > TABLE_LIMIT).then_some(AhoCorasickKind::ContiguousNFA);
-    if patterns.is_empty() {
-        return None;
-    }
-    AhoCorasick::builder().match_kind(kind).kind(implementation).build(patterns).ok()
 }
 
 /// Masks the phrases in one stream of text.
@@ -74,6 +60,10 @@ impl PhraseMasker {
         Self { node: phrases.trie.open(node), phrases, held }
     }
 
+    pub(crate) fn phrases(&self) -> &Phrases {
+        &self.phrases
+    }
+
     pub(crate) fn state(&self) -> Held {
         self.held.clone()
     }
@@ -89,7 +79,7 @@ impl PhraseMasker {
         while !input.is_empty() {
             if self.held.text.is_empty() {
                 let Some(found) = finder.find(input) else {
-                    self.node = self.phrases.trie.open_at_end(input);
+                    self.node = self.phrases.trie.open_after(ROOT, input);
                     let (free, open) = input.split_at(input.len() - self.phrases.trie.depth(self.node));
                     if !free.is_empty() {
                         out(free);
@@ -98,9 +88,9 @@ impl PhraseMasker {
                     return;
                 };
                 // A longer phrase may have begun before and be cut by the end of this piece.
-                let (before, rest) = input.split_at(found.start());
+                let (before, rest) = input.split_at(found);
                 let reach = input.len().saturating_sub(self.phrases.longest()).min(before.len());
-                self.node = self.phrases.trie.open_at_end(&before[reach..]);
+                self.node = self.phrases.trie.open_after(ROOT, &before[reach..]);
                 let (free, open) = before.split_at(before.len() - self.phrases.trie.depth(self.node));
                 if !free.is_empty() {
                     out(free);
@@ -119,6 +109,23 @@ impl PhraseMasker {
                     break;
                 }
             }
+        }
+    }
+
+    /// The same for a piece that is known to hold no phrase and to end none that was begun before.
+    pub(crate) fn push_clean(&mut self, input: &[u8], out: &mut impl FnMut(&[u8])) {
+        let trie = &self.phrases.trie;
+        self.node = trie.open_after(self.node, input);
+        let open = trie.depth(self.node);
+        if let Some(free) = input.len().checked_sub(open) {
+            self.held.release(self.held.text.len(), out);
+            if free > 0 {
+                out(&input[..free]);
+            }
+            self.held.text.extend_from_slice(&input[free..]);
+        } else {
+            self.held.text.extend_from_slice(input);
+            self.held.release(self.held.text.len() - open, out);
         }
     }
 

@@ -2,18 +2,17 @@
 
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, MatchKind};
 use serde::{Deserialize, Serialize};
 
 use super::MASK;
-use super::phrases::finder;
+use super::finder::Finder;
 use super::trie::{Node, ROOT, Trie};
 
 /// The prefixes of a job.
 #[derive(Debug)]
 pub(super) struct Prefixes {
     /// `None`: there are no prefixes.
-    finder: Option<AhoCorasick>,
+    finder: Option<Finder>,
     trie: Trie,
 }
 
@@ -24,7 +23,7 @@ impl Prefixes {
             prefixes.into_iter().map(|p| p.trim().as_bytes()).filter(|p| !p.is_empty()).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
-        Self { finder: finder(&prefixes, MatchKind::Standard), trie: Trie::new(prefixes.into_iter()) }
+        Self { finder: Finder::new(&prefixes), trie: Trie::new(prefixes.into_iter()) }
     }
 }
 
@@ -58,7 +57,7 @@ impl TokenMasker {
     /// Goes on where [`state`](Self::state) was taken with the same prefixes.
     pub(super) fn restore(prefixes: Arc<Prefixes>, place: Place) -> Self {
         let node = match &place {
-            Place::Outside(text) => prefixes.trie.open_at_end(text),
+            Place::Outside(text) => prefixes.trie.open_after(ROOT, text),
             Place::Prefix | Place::Masked => ROOT,
         };
         Self { prefixes, node, place }
@@ -81,12 +80,19 @@ impl TokenMasker {
         while at < input.len() {
             match &mut self.place {
                 Place::Outside(seen) if seen.is_empty() => match finder.find(&input[at..]) {
+                    // The first prefix that ends counts, and the automaton knows which.
                     Some(found) => {
-                        at += found.end();
-                        self.place = Place::Prefix;
+                        at += found;
+                        self.node = self.prefixes.trie.next(ROOT, input[at]);
+                        if self.prefixes.trie.matched(self.node) > 0 {
+                            self.place = Place::Prefix;
+                        } else if self.node != ROOT {
+                            seen.push(input[at]);
+                        }
+                        at += 1;
                     }
                     None => {
-                        self.node = self.prefixes.trie.open_at_end(&input[at..]);
+                        self.node = self.prefixes.trie.open_after(ROOT, &input[at..]);
                         at = input.len();
                         seen.extend_from_slice(&input[at - self.prefixes.trie.depth(self.node)..]);
                     }
@@ -98,11 +104,13 @@ impl TokenMasker {
                     seen.drain(..seen.len() - self.prefixes.trie.depth(self.node));
                     at += 1;
                     if self.prefixes.trie.matched(node) > 0 {
-                        self.node = ROOT;
                         self.place = Place::Prefix;
                     }
                 }
-                Place::Prefix | Place::Masked if !is_token(input[at]) => self.place = Place::default(),
+                Place::Prefix | Place::Masked if !is_token(input[at]) => {
+                    self.node = ROOT;
+                    self.place = Place::default();
+                }
                 Place::Prefix => {
                     if at > from {
                         out(&input[from..at]);

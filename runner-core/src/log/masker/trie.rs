@@ -18,6 +18,8 @@ pub(super) struct Trie {
     nodes: Vec<Info>,
     /// Children of all nodes but the root; each node owns one range.
     edges: Vec<(u8, Node)>,
+    /// Bytes that stand in a pattern before its last byte: a text that ends with another one is not open.
+    inner: Box<[bool; 256]>,
     longest: usize,
 }
 
@@ -66,6 +68,7 @@ impl Trie {
             root: Box::new([ROOT; 256]),
             nodes: vec![blank; children.len()],
             edges: Vec::new(),
+            inner: Box::new([false; 256]),
             longest,
         };
         for &(byte, child) in &children[0] {
@@ -76,6 +79,7 @@ impl Trie {
             let start = trie.edges.len() as u32;
             for &(byte, child) in &children[node as usize] {
                 trie.edges.push((byte, child));
+                trie.inner[usize::from(byte)] |= !children[child as usize].is_empty();
                 let fail = if node == ROOT { ROOT } else { trie.next(trie.nodes[node as usize].fail, byte) };
                 let depth = trie.nodes[node as usize].depth + 1;
                 let shorter = trie.nodes[fail as usize];
@@ -126,11 +130,14 @@ impl Trie {
         self.nodes[node as usize].depth as usize
     }
 
-    /// The open node at the end of a text that contains no pattern.
-    pub(super) fn open_at_end(&self, text: &[u8]) -> Node {
-        let start = text.len().saturating_sub(self.longest.saturating_sub(1));
-        let node = text[start..].iter().fold(ROOT, |node, &byte| self.next(node, byte));
-        self.open(node)
+    /// The open node behind `text`, which contains no pattern and follows a text that ended at `node`.
+    pub(super) fn open_after(&self, node: Node, text: &[u8]) -> Node {
+        let reach = text.len().saturating_sub(self.longest);
+        let tail = &text[reach..];
+        // Nothing reaches over a byte that no pattern has inside.
+        let cut = tail.iter().rposition(|&byte| !self.inner[usize::from(byte)]).map_or(0, |at| at + 1);
+        let node = if reach + cut > 0 { ROOT } else { node };
+        self.open(tail[cut..].iter().fold(node, |node, &byte| self.next(node, byte)))
     }
 }
 
@@ -148,7 +155,7 @@ mod tests {
         for (text, open) in
             [("", 0), ("xyz", 0), ("a", 1), ("aa", 2), ("aaa", 2), ("zaab", 3), ("aab-", 4), ("b", 1)]
         {
-            let node = trie.open_at_end(text.as_bytes());
+            let node = trie.open_after(ROOT, text.as_bytes());
             assert_eq!(trie.depth(node), open, "{text:?}");
         }
     }
@@ -171,6 +178,6 @@ mod tests {
     #[test]
     fn no_patterns() {
         let trie = trie(&[""]);
-        assert_eq!((trie.longest(), trie.open_at_end(b"text")), (0, ROOT));
+        assert_eq!((trie.longest(), trie.open_after(ROOT, b"text")), (0, ROOT));
     }
 }
