@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::{CallContext, Error};
-use crate::transport::Body;
+use crate::transport::{Body, TransportError, TransportErrorKind};
 
 /// The largest JSON answer that is read: payloads of real jobs are far below.
 const JSON_LIMIT: usize = 64 * 1024 * 1024;
@@ -33,10 +33,22 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Everything of the body, for an answer that is read whatever its type.
-    pub(super) async fn bytes(self) -> Result<Bytes, Error> {
-        let Self { body, context, .. } = self;
-        body.collect(JSON_LIMIT).await.map_err(|source| Error::from_transport(context, source))
+    /// Everything of the body that arrives, and why the rest did not.
+    pub(super) async fn bytes_that_arrive(self) -> (BytesMut, Option<Error>) {
+        let Self { mut body, context, .. } = self;
+        let mut bytes = BytesMut::new();
+        loop {
+            match body.chunk().await {
+                Ok(Some(chunk)) if bytes.len() + chunk.len() <= JSON_LIMIT => bytes.extend_from_slice(&chunk),
+                Ok(Some(_)) => {
+                    let message = format!("the body has more than {JSON_LIMIT} bytes");
+                    let error = TransportError::new(TransportErrorKind::ResponseBody, message);
+                    return (bytes, Some(Error::from_transport(context, error)));
+                }
+                Ok(None) => return (bytes, None),
+                Err(error) => return (bytes, Some(Error::from_transport(context, error))),
+            }
+        }
     }
 
     /// The body of an expected answer, decoded.
@@ -47,7 +59,10 @@ impl Answer {
             self.drain().await;
             return Err(Error::content(context, status, problem, None));
         }
-        let bytes = self.bytes().await?;
+        let bytes = match self.bytes_that_arrive().await {
+            (bytes, None) => bytes,
+            (_, Some(error)) => return Err(error),
+        };
         serde_json::from_slice(&bytes).map_err(|source| {
             Error::content(context, status, "its JSON cannot be understood", Some(Box::new(source)))
         })

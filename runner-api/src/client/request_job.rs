@@ -144,7 +144,8 @@ impl Client {
         // The job is assigned, whatever the server calls its content.
         let content_type = (!answer.is_json()).then(|| answer.content_type_text());
         let (context, status) = (answer.context.clone(), answer.status);
-        let text = String::from_utf8_lossy(&answer.bytes().await?).into_owned();
+        let (bytes, broken) = answer.bytes_that_arrive().await;
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         match Job::from_json(text) {
             Ok(job) => {
                 let job = job.with_correlation_id(correlation_id);
@@ -158,7 +159,7 @@ impl Client {
             Err(job) if job.id().is_some() && job.token().is_some() => {
                 Ok(JobAnswer::Unreadable(Box::new(job)))
             }
-            Err(job) => Err(Error::content(context, status, job.to_string(), None)),
+            Err(job) => Err(broken.unwrap_or_else(|| Error::content(context, status, job.to_string(), None))),
         }
     }
 }

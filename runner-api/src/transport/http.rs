@@ -137,8 +137,7 @@ impl HttpTransportBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::is_configuration`] when a certificate, a key or a proxy address cannot be used, or when there is
-    /// no trusted certificate at all.
+    /// [`Error::is_configuration`] when a certificate, a key or a proxy address cannot be used.
     pub fn build(self) -> Result<HttpTransport, Error> {
         let tls = tls::config(self.extra_roots.as_deref(), self.identity.as_ref())?;
         let mut builder = reqwest::Client::builder()

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use rustls::ClientConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::Verifier;
 
 use crate::error::Error;
@@ -22,13 +22,23 @@ pub(super) struct Identity {
 /// Builds the TLS configuration: TLS 1.2 or newer, HTTP/1.1 only.
 pub(super) fn config(extra_roots: Option<&[u8]>, identity: Option<&Identity>) -> Result<ClientConfig, Error> {
     let provider = Arc::new(provider());
-    let verifier = Verifier::new_with_extra_roots(roots(extra_roots)?, Arc::clone(&provider))
-        .map_err(|source| Error::configuration_from("the trusted certificates cannot be used", source))?;
+    let extra_roots = roots(extra_roots)?;
+    let none_given = extra_roots.is_empty();
+    let verifier = Verifier::new_with_extra_roots(extra_roots, Arc::clone(&provider));
     let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .map_err(|source| Error::configuration_from("the TLS versions cannot be used", source))?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
+        .map_err(|source| Error::configuration_from("the TLS versions cannot be used", source))?;
+    let builder = match verifier {
+        Ok(verifier) => builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier)),
+        // A place without any trusted certificate can still speak plain HTTP; TLS fails when it is tried.
+        Err(error) if none_given => {
+            tracing::warn!(%error, "no certificate is trusted: https will not work");
+            builder.with_root_certificates(RootCertStore::empty())
+        }
+        Err(source) => {
+            return Err(Error::configuration_from("the trusted certificates cannot be used", source));
+        }
+    };
     match identity {
         None => Ok(builder.with_no_client_auth()),
         Some(identity) => {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::script::{Reply, Script, json, status, with};
 use bytes::Bytes;
 use runner_api::payload::ArtifactFormat;
 use runner_api::retry::RetryPolicy;
@@ -13,6 +12,8 @@ use runner_api::{
     TraceOutput, UpdateResult,
 };
 use serde_json::json as value;
+
+use crate::script::{Reply, Script, json, status, with};
 
 fn job(script: &Script) -> JobClient {
     script.client().job(42, JobToken::new("glcbt-secret")).with_retry(RetryPolicy::off())

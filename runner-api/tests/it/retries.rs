@@ -3,7 +3,6 @@
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use crate::script::{Reply, Script, json, status, with};
 use bytes::Bytes;
 use runner_api::retry::RetryPolicy;
 use runner_api::transport::{Body, BodySource, BodyStream, TransportErrorKind};
@@ -11,6 +10,8 @@ use runner_api::{
     ArtifactUpload, CallReport, Endpoint, JobAnswer, JobRequest, JobToken, JobUpdate, Observer,
     RegisterRequest, RunnerCredentials, UpdateResult,
 };
+
+use crate::script::{Reply, Script, json, status, with};
 
 fn request() -> JobRequest {
     JobRequest::new(RunnerCredentials::new("t"))

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use crate::script::{Reply, Script, json, status, with};
-use runner_api::transport::TransportErrorKind;
+use bytes::Bytes;
+use runner_api::transport::{Body, TransportErrorKind};
 use runner_api::{
     JobAnswer, JobRequest, RegisterRequest, RunnerCredentials, RunnerInfo, RunnerToken, SecretText,
     SessionInfo,
 };
 use serde_json::json as value;
+
+use crate::script::{Reply, Script, json, status, with};
 
 fn credentials() -> RunnerCredentials {
     RunnerCredentials::new("glrt-secret").with_system_id("s_0123456789ab")
@@ -182,6 +184,19 @@ async fn an_assigned_job_is_not_lost() {
     let answer = script.client().request_job(&JobRequest::new(credentials())).await.unwrap();
     let JobAnswer::Unreadable(job) = answer else { panic!("{answer:?}") };
     assert_eq!((job.id(), job.token().unwrap().expose()), (Some(42), "t"));
+
+    // The connection breaks instead: the same, or an error when too little has arrived.
+    for (part, found) in [(r#"{"id": 42, "token": "t", "ste"#, true), (r#"{"id": 42, "tok"#, false)] {
+        let pieces = [Ok(Bytes::from_static(part.as_bytes())), Err("reset".into())];
+        let mut answer = http::Response::new(Body::stream(futures_util::stream::iter(pieces), None));
+        *answer.status_mut() = http::StatusCode::CREATED;
+        let script = Script::new([Reply::Answer(answer)]);
+        match script.client().request_job(&JobRequest::new(credentials())).await {
+            Ok(JobAnswer::Unreadable(job)) => assert!(found && job.id() == Some(42)),
+            Err(error) => assert!(!found && error.is_transport(), "{error}"),
+            Ok(other) => panic!("{other:?}"),
+        }
+    }
 
     let error = Script::new([json(201, "[]")])
         .client()
