@@ -4,7 +4,48 @@
 //! text ─► YAML tree with spans ─► includes ─► extends ─► !reference ─► entries ─► Config ─► rules ─► Pipeline
 //! ```
 //!
-//! No I/O happens here: files come in through [`ProjectFiles`], facts about the commit through the caller's variables.
+//! No I/O happens here: files come in through [`ProjectFiles`], facts about the commit through [`Context`] and [`Facts`].
+//!
+//! - [`compile`] reads, includes, merges and checks. Its result, [`Config`], holds every visible job, whatever its rules
+//!   say. Mistakes in YAML, includes, `extends` and references end it at once; mistakes in keywords are collected.
+//! - [`Config::evaluate`] applies `workflow`, `rules`, `only` and `except` to the facts and returns a [`Pipeline`].
+//! - Every mistake names file, line and column of the key or value that is to blame, also where that was inherited, and
+//!   has GitLab's text, so that it can be searched for.
+//! - Nothing is dropped silently. A keyword that only a server could give a meaning is counted in the notes; one that a
+//!   job cannot do without is an error as soon as the job takes part in a pipeline.
+//! - Any text is safe to compile: depth, size, the number of jobs and all that multiplies (aliases, references, `extends`,
+//!   `parallel`, variables) is limited.
+//!
+//! The keywords and their meaning: <https://docs.gitlab.com/ci/yaml/>.
+//!
+//! ```
+//! use runner_coordinator::pipeline::{Context, Facts, ProjectFiles, compile};
+//!
+//! struct OneFile;
+//!
+//! impl ProjectFiles for OneFile {
+//!     fn read(&self, path: &str) -> std::io::Result<Option<String>> {
+//!         let text = "
+//! .base: {stage: build, script: [make]}
+//! linux: {extends: .base, parallel: 2}
+//! deploy: {stage: deploy, script: [./deploy], rules: [{if: $CI_COMMIT_TAG}]}
+//! ";
+//!         Ok((path == ".gitlab-ci.yml").then(|| text.to_owned()))
+//!     }
+//!
+//!     fn list(&self) -> std::io::Result<Vec<String>> {
+//!         Ok(vec![".gitlab-ci.yml".to_owned()])
+//!     }
+//! }
+//!
+//! let config = compile(".gitlab-ci.yml", &OneFile, &Context::default())?;
+//! assert_eq!(config.jobs().count(), 3);
+//!
+//! let pipeline = config.evaluate(&Facts::push("main"))?;
+//! let names: Vec<&str> = pipeline.jobs.iter().map(|job| job.name.as_str()).collect();
+//! assert_eq!(names, ["linux 1/2", "linux 2/2"]);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 mod check;
 mod config;

@@ -68,7 +68,7 @@ fn an_included_job_can_be_amended() {
 #[test]
 fn wildcards_without_a_match_are_noted() {
     let config = try_files(&[(ROOT, "include: none/*.yml\na: {script: x}")]).unwrap();
-    assert_eq!(config.notes(), [".gitlab-ci.yml:1:10: include:local `none/*.yml` matches no file"]);
+    assert_eq!(config.notes(), [".gitlab-ci.yml:1:10: include:local none/*.yml matches no file"]);
 }
 
 #[test]
@@ -141,6 +141,40 @@ fn functions_of_inputs() {
 fn without_a_header_nothing_is_interpolated() {
     let config = try_files(&[(ROOT, "a: {script: 'echo $[[ inputs.n ]]'}")]).unwrap();
     assert_eq!(script(job(&config, "a")), ["echo $[[ inputs.n ]]"]);
+}
+
+#[test]
+fn this_project_is_known_under_its_own_name() {
+    let compile = |include: &str| {
+        let root = format!("include: {include}\na: {{script: x}}");
+        let project = files(&[
+            (ROOT, &root),
+            ("templates/c.yml", "c: {script: x}"),
+            ("templates/d/template.yml", "d: {script: x}"),
+        ]);
+        let known = [
+            ("CI_SERVER_FQDN", "git.example.org"),
+            ("CI_PROJECT_PATH", "group/project"),
+            ("CI_COMMIT_SHA", "abc"),
+            ("CI_COMMIT_REF_NAME", "main"),
+        ];
+        let context = Context::new(known.map(|(key, value)| variable(key, value)).into());
+        runner_coordinator::pipeline::compile(ROOT, &project, &context)
+            .map(|config| names(&config).join(" "))
+            .map_err(|errors| errors.to_string())
+    };
+    let own = "$CI_SERVER_FQDN/$CI_PROJECT_PATH";
+    assert_eq!(compile(&format!("{{component: {own}/c@$CI_COMMIT_SHA}}")).unwrap(), "c(test) a(test)");
+    assert_eq!(compile(&format!("{{component: {own}/d@main}}")).unwrap(), "d(test) a(test)");
+    assert_eq!(compile("{project: group/project, file: [/templates/c.yml]}").unwrap(), "c(test) a(test)");
+    assert!(compile(&format!("{{component: {own}/e@main}}")).unwrap_err().ends_with("content not found"));
+    for other in [
+        format!("{{component: {own}/c@1.0}}"),
+        "{component: git.example.org/group/other/c@main}".to_owned(),
+        "{project: group/project, file: templates/c.yml, ref: v1}".to_owned(),
+    ] {
+        assert!(compile(&other).unwrap_err().ends_with("not available without a server"), "{other}");
+    }
 }
 
 #[test]

@@ -37,11 +37,31 @@ pub(crate) struct Include {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Local(String),
-    /// Not a file of this project: what it is, in words.
-    Elsewhere {
-        key: &'static str,
-        what: String,
-    },
+    Project { project: String, files: Vec<String>, git_ref: Option<String> },
+    Component(String),
+    Remote(String),
+    Template(String),
+    Artifact { artifact: String, job: Option<String> },
+}
+
+impl Kind {
+    /// Key and values in words.
+    pub(crate) fn describe(&self) -> String {
+        match self {
+            Self::Local(path) => format!("include:local {path}"),
+            Self::Project { project, files, git_ref } => {
+                let git_ref = git_ref.as_ref().map_or(String::new(), |git_ref| format!(", ref {git_ref}"));
+                format!("include:project {project}, file {}{git_ref}", files.join(", "))
+            }
+            Self::Component(address) => format!("include:component {address}"),
+            Self::Remote(url) => format!("include:remote {url}"),
+            Self::Template(name) => format!("include:template {name}"),
+            Self::Artifact { artifact, job } => {
+                let job = job.as_ref().map_or(String::new(), |job| format!(" of job {job}"));
+                format!("include:artifact {artifact}{job}")
+            }
+        }
+    }
 }
 
 /// Reads the value of `include`: one entry or a list of them.
@@ -56,7 +76,7 @@ fn entry(node: &Node, scope: &Scope) -> Result<Include, CompileError> {
     if let Some(text) = node.as_text() {
         let text = scope.expand(text);
         let kind = if text.starts_with("http://") || text.starts_with("https://") {
-            Kind::Elsewhere { key: "remote", what: text }
+            Kind::Remote(text)
         } else {
             Kind::Local(text)
         };
@@ -103,23 +123,16 @@ fn kind(key: &str, map: &Map, scope: &Scope, span: &Span) -> Result<Kind, Compil
     let value = text(key)?.unwrap_or_default();
     Ok(match key {
         "local" => Kind::Local(value),
-        "project" => {
-            let files = files(map, scope, span)?;
-            let git_ref = text("ref")?.map_or(String::new(), |git_ref| format!(", ref {git_ref}"));
-            Kind::Elsewhere { key: "project", what: format!("{value}, file {files}{git_ref}") }
-        }
-        "artifact" => {
-            let job = text("job")?.map_or(String::new(), |job| format!(" of job {job}"));
-            Kind::Elsewhere { key: "artifact", what: format!("{value}{job}") }
-        }
-        "remote" => Kind::Elsewhere { key: "remote", what: value },
-        "template" => Kind::Elsewhere { key: "template", what: value },
-        _ => Kind::Elsewhere { key: "component", what: value },
+        "project" => Kind::Project { project: value, files: files(map, scope, span)?, git_ref: text("ref")? },
+        "artifact" => Kind::Artifact { artifact: value, job: text("job")? },
+        "remote" => Kind::Remote(value),
+        "template" => Kind::Template(value),
+        _ => Kind::Component(value),
     })
 }
 
 /// `file` of a project include: one or several.
-fn files(map: &Map, scope: &Scope, span: &Span) -> Result<String, CompileError> {
+fn files(map: &Map, scope: &Scope, span: &Span) -> Result<Vec<String>, CompileError> {
     let wrong = |span: &Span| {
         CompileError::new(span, "include config must specify the file where to fetch the config from")
     };
@@ -128,7 +141,7 @@ fn files(map: &Map, scope: &Scope, span: &Span) -> Result<String, CompileError> 
         Some(items) => items.iter().map(|item| item.as_text().map(|text| scope.expand(text))).collect(),
         None => node.as_text().map(|text| vec![scope.expand(text)]),
     };
-    names.filter(|names| !names.is_empty()).map(|names| names.join(", ")).ok_or_else(|| wrong(&node.span))
+    names.filter(|names| !names.is_empty()).ok_or_else(|| wrong(&node.span))
 }
 
 /// The entry in the form of JSON, as GitLab shows it.

@@ -4,13 +4,13 @@ use super::super::context::Context;
 use super::super::error::CompileError;
 use super::super::expand::Scope;
 use super::super::files::Listing;
-use super::super::glob::{is_wildcard, wildcard_matches};
 use super::super::merge::{check_size, deep_merge};
 use super::super::span::Span;
 use super::super::yaml::{self, Map};
 use super::entry::{Include, Kind, entries};
 use super::inputs::{self, Given};
 use super::interpolate::interpolate;
+use super::project::Project;
 use super::rules;
 
 /// Most files in the tree of includes.
@@ -54,7 +54,7 @@ pub(crate) fn load_all(
     for path in paths {
         let kind = Kind::Local(loader.scope.expand(path));
         let include = Include { kind, rules: None, inputs: None, span: asked_by.clone() };
-        loader.include(include, &mut root, &mut Vec::new())?;
+        loader.include(&include, &mut root, &mut Vec::new())?;
     }
     Ok(loader.loaded(root, asked_by.clone()))
 }
@@ -116,7 +116,7 @@ impl<'a> Loader<'a> {
         let mut base = Map::default();
         if !include.value.is_null() {
             for entry in entries(&include.value, &self.scope)? {
-                self.include(entry, &mut base, ancestors)?;
+                self.include(&entry, &mut base, ancestors)?;
             }
         }
         let mut own = own.entries().clone();
@@ -128,7 +128,7 @@ impl<'a> Loader<'a> {
 
     fn include(
         &mut self,
-        entry: Include,
+        entry: &Include,
         base: &mut Map,
         ancestors: &mut Vec<String>,
     ) -> Result<(), CompileError> {
@@ -137,25 +137,24 @@ impl<'a> Loader<'a> {
         {
             return Ok(());
         }
-        let path = match entry.kind {
-            Kind::Local(path) => path,
-            Kind::Elsewhere { key, what } if self.context.skip_missing_includes => {
-                self.left_out.push(format!("{}: include:{key} {what}: left out", entry.span));
-                return Ok(());
-            }
-            Kind::Elsewhere { key, what } => return Err(elsewhere(key, &what, &entry.span)),
+        let Some(paths) = self.paths(entry)? else {
+            self.left_out.push(format!("{}: {}: left out", entry.span, entry.kind.describe()));
+            return Ok(());
         };
         let given = match &entry.inputs {
             Some(inputs) if !inputs.value.is_null() => Given::Include(inputs),
             _ => Given::Nothing,
         };
-        for path in self.local_paths(&path, &entry.span)? {
+        for path in paths {
             self.count += 1;
             if self.count > MAX_INCLUDES {
                 let message = format!("Maximum of {MAX_INCLUDES} nested includes are allowed!");
                 return Err(CompileError::new(&entry.span, message));
             }
-            if ancestors.contains(&path) || ancestors.len() > MAX_NESTING {
+            if ancestors.len() > MAX_NESTING {
+                return Err(CompileError::new(&entry.span, "includes are nested too deep"));
+            }
+            if ancestors.contains(&path) {
                 let chain = ancestors.join(" → ");
                 let message = format!("`{path}` includes itself: {chain} → {path}");
                 return Err(CompileError::new(&entry.span, message));
@@ -173,28 +172,20 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// The files that `include:local` names: one, or those that match a wildcard.
-    fn local_paths(&mut self, path: &str, span: &Span) -> Result<Vec<String>, CompileError> {
-        let trimmed = path.trim_start_matches('/');
-        let trimmed = trimmed.strip_prefix("./").unwrap_or(trimmed);
-        if trimmed.split('/').any(|part| part == "..") {
-            let message = format!("Local file `{path}` is outside of the repository");
-            return Err(CompileError::new(span, message));
+    /// The files of this project that an entry names; `None` if it names something else and is to be left out.
+    fn paths(&mut self, entry: &Include) -> Result<Option<Vec<String>>, CompileError> {
+        let own = Project { files: self.files, scope: &self.scope };
+        match own.paths(&entry.kind, &entry.span)? {
+            Some(paths) => {
+                if paths.is_empty() {
+                    let note = format!("{}: {} matches no file", entry.span, entry.kind.describe());
+                    self.notes.push(note);
+                }
+                Ok(Some(paths))
+            }
+            None if self.context.skip_missing_includes => Ok(None),
+            None => Err(elsewhere(&entry.kind, &entry.span)),
         }
-        if !trimmed.ends_with(".yml") && !trimmed.ends_with(".yaml") {
-            return Err(CompileError::new(
-                span,
-                format!("Included file `{path}` does not have YAML extension!"),
-            ));
-        }
-        if !is_wildcard(trimmed) {
-            return Ok(vec![trimmed.to_owned()]);
-        }
-        let found = wildcard_matches(trimmed, self.files.tracked(span)?);
-        if found.is_empty() {
-            self.notes.push(format!("{span}: include:local `{path}` matches no file"));
-        }
-        Ok(found)
     }
 
     fn read(&self, path: &str, span: &Span) -> Result<Option<String>, CompileError> {
@@ -204,11 +195,11 @@ impl<'a> Loader<'a> {
     }
 }
 
-fn elsewhere(key: &str, what: &str, span: &Span) -> CompileError {
-    let help = match key {
-        "artifact" => "include:artifact is only allowed in trigger:include",
-        "remote" => "download the file into this repository and use include:local",
+fn elsewhere(kind: &Kind, span: &Span) -> CompileError {
+    let help = match kind {
+        Kind::Artifact { .. } => "include:artifact is only allowed in trigger:include",
+        Kind::Remote(_) => "download the file into this repository and use include:local",
         _ => "copy the file into this repository and use include:local",
     };
-    CompileError::new(span, format!("include:{key} {what}: not available without a server")).help(help)
+    CompileError::new(span, format!("{}: not available without a server", kind.describe())).help(help)
 }

@@ -4,6 +4,7 @@ mod entry;
 mod inputs;
 mod interpolate;
 mod load;
+mod project;
 mod rules;
 
 pub(crate) use load::{Loaded, load, load_all};
