@@ -1,6 +1,6 @@
 //! From parser events to trees.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag};
@@ -10,11 +10,14 @@ use super::super::span::Span;
 use super::map::{Duplicate, MapBuilder};
 use super::node::{MAX_DEPTH, Node, Value};
 use super::scalar::{self, Refused};
+use super::source::Source;
 
 /// Most nodes of one file, aliases written out. About what fits into GitLab's limit of 2 MiB, generously rounded.
 const MAX_NODES: u64 = 250_000;
 /// Longest file.
 const MAX_BYTES: usize = 4 * 1024 * 1024;
+
+const NO_TABS: &str = "YAML is indented with spaces, never with tabs";
 
 /// What one file holds.
 #[derive(Debug)]
@@ -32,19 +35,50 @@ pub(crate) struct Document {
 /// Fails at the first mistake. Needs stack in proportion to nothing: nesting is limited to [`MAX_DEPTH`].
 pub(crate) fn parse(file: &str, text: &str) -> Result<Document, CompileError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut builder = Builder { file: Arc::from(file), text, ..Builder::default() };
+    let file: Arc<str> = Arc::from(file);
     if text.len() > MAX_BYTES {
-        return Err(builder.too_big(&builder.start()));
+        return Err(too_big(&Span { file, line: 1, column: 1 }));
     }
-    builder.run()?;
-    builder.into_document()
+    let mut source = Source::new(text);
+    loop {
+        let mut builder = Builder::new(file.clone(), &source);
+        match builder.run() {
+            Ok(()) => return builder.into_document(),
+            Err(Failure::Mistake(error)) => return Err(error),
+            Err(Failure::Scan(error)) => {
+                let mistake = builder.scan_error(&error);
+                if !source.repair(&error) {
+                    return Err(mistake);
+                }
+            }
+        }
+    }
 }
 
-#[derive(Debug, Default)]
+/// Why a text is not a tree.
+#[derive(Debug)]
+enum Failure {
+    Scan(ScanError),
+    Mistake(CompileError),
+}
+
+impl From<CompileError> for Failure {
+    fn from(error: CompileError) -> Self {
+        Self::Mistake(error)
+    }
+}
+
+#[derive(Debug)]
 struct Builder<'t> {
     file: Arc<str>,
-    text: &'t str,
+    source: &'t Source<'t>,
     frames: Vec<Frame>,
+    /// For each open list or mapping whether it is written in brackets.
+    in_brackets: Vec<bool>,
+    /// Lines that are indented with tabs.
+    tab_lines: HashSet<usize>,
+    /// Length in characters of a file that does not end with a line break.
+    open_end: Option<usize>,
     anchors: HashMap<usize, Node>,
     documents: Vec<Node>,
     nodes: u64,
@@ -58,26 +92,51 @@ enum Frame {
     Map { builder: MapBuilder, anchor: usize, key: Option<(Arc<str>, Span)>, span: Span },
 }
 
-impl Builder<'_> {
-    fn run(&mut self) -> Result<(), CompileError> {
-        let text = self.text;
-        let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(text);
+impl<'t> Builder<'t> {
+    fn new(file: Arc<str>, source: &'t Source<'t>) -> Self {
+        Self {
+            file,
+            source,
+            frames: Vec::new(),
+            in_brackets: Vec::new(),
+            tab_lines: tab_lines(source.text()),
+            open_end: (!source.text().ends_with('\n')).then(|| source.text().chars().count()),
+            anchors: HashMap::new(),
+            documents: Vec::new(),
+            nodes: 0,
+            duplicates: Vec::new(),
+        }
+    }
+
+    fn run(&mut self) -> Result<(), Failure> {
+        let mut parser: Parser<'_, StrInput<'_>> = Parser::new_from_str(self.source.text());
         while let Some(event) = parser.next_event() {
-            let (event, span) = event.map_err(|error| self.scan_error(&error))?;
-            let span = self.span(&span.start);
-            self.event(event, span)?;
+            let (event, span) = event.map_err(Failure::Scan)?;
+            if matches!(
+                event,
+                Event::Scalar(..) | Event::Alias(_) | Event::SequenceStart(..) | Event::MappingStart(..)
+            ) {
+                self.check_indentation(&span.start)?;
+            }
+            self.event(event, &span.start, &span.end)?;
         }
         Ok(())
     }
 
-    fn event(&mut self, event: Event<'_>, span: Span) -> Result<(), CompileError> {
+    fn event(&mut self, event: Event<'_>, start: &Marker, end: &Marker) -> Result<(), CompileError> {
+        let span = self.span(start);
         match event {
             Event::DocumentStart(_) => {
                 self.anchors.clear();
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                let node = scalar_node(&text, style, tag.as_deref(), span)?;
+                let is_missing = text.is_empty() && style == ScalarStyle::Plain && tag.is_none();
+                if is_missing && matches!(self.frames.last(), Some(Frame::Map { key: None, .. })) {
+                    return Err(CompileError::new(&span, "invalid YAML: a key is missing in front of `:`"));
+                }
+                let text = if self.ends_the_file(style, end) { text.trim_end_matches('\n') } else { &text };
+                let node = scalar_node(text, style, tag.as_deref(), span)?;
                 self.finish_node(node, anchor, false)
             }
             Event::Alias(id) => match self.anchors.get(&id) {
@@ -85,19 +144,40 @@ impl Builder<'_> {
                     let node = node.clone();
                     self.finish_node(node, 0, true)
                 }
-                None => Err(CompileError::new(&span, format!("Unknown alias: {}", self.alias_name(&span)))),
+                None => Err(CompileError::new(&span, format!("Unknown alias: {}", self.alias_name(start)))),
             },
             Event::SequenceStart(anchor, tag) => {
                 let reference = collection_tag(tag.as_deref(), "seq", true, &span)?;
+                self.in_brackets.push(self.char_at(start) == Some('['));
                 self.open(Frame::List { items: Vec::new(), anchor, reference, span })
             }
             Event::MappingStart(anchor, tag) => {
                 collection_tag(tag.as_deref(), "map", false, &span)?;
+                self.in_brackets.push(self.char_at(start) == Some('{'));
                 self.open(Frame::Map { builder: MapBuilder::default(), anchor, key: None, span })
             }
-            Event::SequenceEnd | Event::MappingEnd => self.close(),
+            Event::SequenceEnd | Event::MappingEnd => {
+                self.in_brackets.pop();
+                self.close()
+            }
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
         }
+    }
+
+    /// Outside of brackets tabs are no indentation, although the parser takes some of them.
+    fn check_indentation(&self, start: &Marker) -> Result<(), CompileError> {
+        let is_first = || self.raw_line(start).chars().take(start.col()).all(char::is_whitespace);
+        if self.tab_lines.contains(&start.line()) && !self.in_brackets.contains(&true) && is_first() {
+            let mistake = CompileError::new(&self.span(start), "invalid YAML: a tab is used as indentation");
+            return Err(mistake.help(NO_TABS));
+        }
+        Ok(())
+    }
+
+    /// Whether a block is the last thing in a file that does not end with a line break; the block does not either then.
+    fn ends_the_file(&self, style: ScalarStyle, end: &Marker) -> bool {
+        matches!(style, ScalarStyle::Literal | ScalarStyle::Folded)
+            && self.open_end.is_some_and(|length| end.index() >= length)
     }
 
     fn open(&mut self, frame: Frame) -> Result<(), CompileError> {
@@ -105,7 +185,7 @@ impl Builder<'_> {
             Frame::List { span, .. } | Frame::Map { span, .. } => span.clone(),
         };
         self.frames.push(frame);
-        if self.frames.len() > MAX_DEPTH as usize { Err(self.too_big(&span)) } else { Ok(()) }
+        if self.frames.len() > MAX_DEPTH as usize { Err(too_big(&span)) } else { Ok(()) }
     }
 
     fn close(&mut self) -> Result<(), CompileError> {
@@ -133,7 +213,7 @@ impl Builder<'_> {
         // Children were counted when they were finished; only an alias brings uncounted ones.
         self.nodes = self.nodes.saturating_add(if alias { size.nodes } else { 1 });
         if self.nodes > MAX_NODES || self.frames.len() as u64 + u64::from(size.depth) > u64::from(MAX_DEPTH) {
-            return Err(self.too_big(&node.span));
+            return Err(too_big(&node.span));
         }
         match self.frames.last_mut() {
             None => self.documents.push(node),
@@ -181,46 +261,61 @@ impl Builder<'_> {
     }
 
     fn span(&self, marker: &Marker) -> Span {
-        let number = |value: usize| u32::try_from(value).unwrap_or(u32::MAX);
-        Span {
-            file: self.file.clone(),
-            line: number(marker.line()).max(1),
-            column: number(marker.col()).saturating_add(1),
-        }
+        let (line, column) = self.source.place(marker);
+        Span { file: self.file.clone(), line, column }
     }
 
-    fn start(&self) -> Span {
-        Span { file: self.file.clone(), line: 1, column: 1 }
+    /// A line as the parser sees it.
+    fn raw_line(&self, marker: &Marker) -> &'t str {
+        self.source.text().lines().nth(marker.line().saturating_sub(1)).unwrap_or_default()
     }
 
-    fn too_big(&self, span: &Span) -> CompileError {
-        CompileError::new(span, "The parsed YAML is too big")
+    /// Looked up only where it matters, because it takes a walk through the text.
+    fn char_at(&self, marker: &Marker) -> Option<char> {
+        if self.tab_lines.is_empty() { None } else { self.raw_line(marker).chars().nth(marker.col()) }
     }
 
     fn scan_error(&self, error: &ScanError) -> CompileError {
         let span = self.span(error.marker());
         if error.info().contains("unknown anchor") {
-            return CompileError::new(&span, format!("Unknown alias: {}", self.alias_name(&span)));
+            return CompileError::new(&span, format!("Unknown alias: {}", self.alias_name(error.marker())));
         }
         if error.info().contains("recursion limit") {
-            return self.too_big(&span);
+            return too_big(&span);
         }
         let mistake = CompileError::new(&span, format!("invalid YAML: {}", error.info()));
-        let line = self.text.lines().nth(span.line.saturating_sub(1) as usize).unwrap_or_default();
-        if line.trim_start_matches(' ').starts_with('\t') {
-            return mistake.help("YAML is indented with spaces, never with tabs");
+        if self.tab_lines.contains(&error.marker().line()) || error.info().contains("tab") {
+            mistake.help(NO_TABS)
+        } else {
+            mistake
         }
-        mistake
     }
 
-    fn alias_name(&self, span: &Span) -> String {
-        let line = self.text.lines().nth(span.line.saturating_sub(1) as usize).unwrap_or_default();
-        line.chars()
-            .skip(span.column.saturating_sub(1) as usize)
+    fn alias_name(&self, marker: &Marker) -> String {
+        self.raw_line(marker)
+            .chars()
+            .skip(marker.col())
             .skip_while(|c| *c == '*')
             .take_while(|c| !c.is_whitespace() && !matches!(c, ',' | ']' | '}'))
             .collect()
     }
+}
+
+/// Lines with a tab in front of their first character.
+fn tab_lines(text: &str) -> HashSet<usize> {
+    if !text.contains('\t') {
+        return HashSet::new();
+    }
+    let indentation = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    text.lines()
+        .enumerate()
+        .filter(|(_, line)| line.get(..indentation(line)).is_some_and(|blanks| blanks.contains('\t')))
+        .map(|(index, _)| index + 1)
+        .collect()
+}
+
+fn too_big(span: &Span) -> CompileError {
+    CompileError::new(span, "The parsed YAML is too big")
 }
 
 fn scalar_node(text: &str, style: ScalarStyle, tag: Option<&Tag>, span: Span) -> Result<Node, CompileError> {

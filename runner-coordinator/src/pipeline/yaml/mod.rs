@@ -7,6 +7,7 @@ mod build;
 mod map;
 mod node;
 mod scalar;
+mod source;
 #[cfg(test)]
 mod tests;
 

@@ -186,6 +186,53 @@ fn nesting_is_limited() {
 }
 
 #[test]
+fn what_older_parsers_let_pass() {
+    assert_eq!(shown("a:\n  b: [\n  x,\n  y\n]\n"), "{a: {b: [\"x\", \"y\"]}}");
+    assert_eq!(shown("a: {\nb: {\nc: 1\n}\n}\nd: 1\n"), "{a: {b: {c: 1}}, d: 1}");
+    assert_eq!(shown("a:\n  - \"one\ntwo\n\n  three\"\n  - 'x\ny'\n"), "{a: [\"one two\\nthree\", \"x y\"]}");
+    assert_eq!(shown("a:\tb\nc:\t \t'd'\n"), "{a: \"b\", c: \"d\"}");
+    let node = tree("a: {\nb: 1,\nc: *x\n}".replace("*x", "x").as_str());
+    let c = node.as_map().unwrap().get("a").unwrap().as_map().unwrap().entry("c").unwrap().clone();
+    assert_eq!(
+        (c.key_span.to_string(), c.value.span.to_string()),
+        ("ci.yml:3:1".to_owned(), "ci.yml:3:4".to_owned())
+    );
+    // What is wrong after all is reported where it is.
+    assert_eq!(failure("a: {\nb: 1,\nc: *x\n}").to_string(), "ci.yml:3:4: Unknown alias: x");
+    assert!(failure("a:\n  - \"one\ntwo\n").to_string().starts_with("ci.yml:"));
+}
+
+#[test]
+fn repairs_are_limited() {
+    let text = format!("a: [\n{}]\n", "x,\n".repeat(100_000));
+    assert!(parse("ci.yml", &text).is_err());
+}
+
+#[test]
+fn missing_keys_and_tabs() {
+    assert_eq!(
+        failure("a:\n  - : b\n").to_string(),
+        "ci.yml:2:5: invalid YAML: a key is missing in front of `:`"
+    );
+    assert!(failure("a: [: b]").message.contains("a key is missing"));
+    for (text, place) in
+        [("a:\n  b: 1\n \tc: 1\n", "2:6"), ("a:\n\tb: 1\n", "2:2"), ("a:\n  - b\n\t- c\n", "2:5")]
+    {
+        let error = failure(text);
+        assert!(error.to_string().starts_with(&format!("ci.yml:{place}: invalid YAML")), "{error}");
+        assert_eq!(error.help.as_deref(), Some("YAML is indented with spaces, never with tabs"));
+    }
+    assert_eq!(shown("a: [\n  x,\n\t]\nb: |\n  x\n  \ty\n"), "{a: [\"x\"], b: \"x\\n\\ty\\n\"}");
+}
+
+#[test]
+fn a_block_ends_as_the_file_does() {
+    assert_eq!(shown("a: |\n  x"), "{a: \"x\"}");
+    assert_eq!(shown("a: |\n  x\n"), "{a: \"x\\n\"}");
+    assert_eq!(shown("a: |\n  x\nb: y"), "{a: \"x\\n\", b: \"y\"}");
+}
+
+#[test]
 fn syntax_errors_have_line_and_column() {
     let error = failure("a:\n\t- x\n");
     assert!(error.to_string().starts_with("ci.yml:2:"), "{error}");
