@@ -122,7 +122,7 @@ impl Filter {
             stderr: Stream::restore(&settings.rules, "01E", state.stderr),
             tail: Tail {
                 limit: OutputLimit::new(settings.output_limit, state.used, state.limit_reached),
-                joint: Joint::restore(settings.rules.phrase_masker(state.joint.held()), state.joint),
+                joint: Joint::restore(&settings.rules, state.joint),
                 runner: Stamper::new("00O", state.runner_continues),
                 timestamps: settings.timestamps,
             },

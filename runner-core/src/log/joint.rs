@@ -6,7 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::masker::{Held, PhraseMasker};
+use super::masker::{Held, MaskRules, PhraseMasker};
 use crate::executor::OutputStream;
 
 /// Masks what comes about between two streams.
@@ -32,16 +32,10 @@ impl Default for JointState {
     }
 }
 
-impl JointState {
-    pub(super) fn held(&self) -> Held {
-        self.held.clone()
-    }
-}
-
 impl Joint {
-    /// Goes on where [`state`](Self::state) was taken; the masker holds what was held then.
-    pub(super) fn restore(masker: PhraseMasker, state: JointState) -> Self {
-        Self { masker, last: state.last, since: state.since }
+    /// Goes on where [`state`](Self::state) was taken with the same rules.
+    pub(super) fn restore(rules: &MaskRules, state: JointState) -> Self {
+        Self { masker: rules.phrase_masker(state.held), last: state.last, since: state.since }
     }
 
     pub(super) fn state(&self) -> JointState {
