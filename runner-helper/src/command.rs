@@ -1,14 +1,21 @@
 //! [`Command`]: the helper's commands, shared by both binaries.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use runner_frames::folder;
 
+use crate::artifacts::{self, DownloaderArgs, Surroundings, UploaderArgs};
 use crate::supervisor::{self, Outcome};
+
+/// Wait between the first two tries of an upload.
+const UPLOAD_WAIT: Duration = Duration::from_secs(1);
 
 /// A command of the helper. Names and flags are those of GitLab Runner's helper, where it has the command.
 #[derive(Debug, Subcommand)]
@@ -19,10 +26,10 @@ pub enum Command {
     Supervise(SuperviseArgs),
     /// Upload artifacts of a job.
     #[command(hide = true)]
-    ArtifactsUploader(NotBuilt),
+    ArtifactsUploader(Box<UploaderArgs>),
     /// Download and extract artifacts of another job.
     #[command(hide = true)]
-    ArtifactsDownloader(NotBuilt),
+    ArtifactsDownloader(Box<DownloaderArgs>),
     /// Create and upload a cache.
     #[command(hide = true)]
     CacheArchiver(NotBuilt),
@@ -63,13 +70,32 @@ pub struct NotBuilt {
     pub arguments: Vec<OsString>,
 }
 
+/// The process in which a command runs, as the program found it.
+pub struct Process {
+    /// The current folder; for artifacts the project's folder.
+    pub folder: io::Result<PathBuf>,
+    /// Environment variables, those that are UTF-8.
+    pub environment: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The environment of a job is full of secrets.
+        f.debug_struct("Process").field("folder", &self.folder).finish_non_exhaustive()
+    }
+}
+
 /// Runs a command to its end; the exit code is the program's. May take over the whole process
-/// ([`supervisor::supervise`] does), so it is the last thing that a program does.
-pub fn run(command: Command) -> ExitCode {
+/// ([`supervisor::supervise`] does), so it is the last thing that a program does. Blocks; not for use within an async runtime.
+pub fn run(command: Command, process: Process) -> ExitCode {
     match command {
         Command::Supervise(arguments) => supervise(&arguments),
-        Command::ArtifactsUploader(_) => not_supported("artifacts-uploader"),
-        Command::ArtifactsDownloader(_) => not_supported("artifacts-downloader"),
+        Command::ArtifactsUploader(arguments) => {
+            in_project(process, |surroundings| artifacts::upload(&arguments, surroundings))
+        }
+        Command::ArtifactsDownloader(arguments) => {
+            in_project(process, |surroundings| artifacts::download(&arguments, surroundings))
+        }
         Command::CacheArchiver(_) => not_supported("cache-archiver"),
         Command::CacheExtractor(_) => not_supported("cache-extractor"),
         Command::CacheInit(_) => not_supported("cache-init"),
@@ -78,6 +104,24 @@ pub fn run(command: Command) -> ExitCode {
         Command::ProxyExec(_) => not_supported("proxy-exec"),
         Command::Steps(_) => not_supported("steps"),
     }
+}
+
+fn in_project(process: Process, command: impl FnOnce(&mut Surroundings<'_>) -> u8) -> ExitCode {
+    let folder = match process.folder {
+        Ok(folder) => folder,
+        Err(error) => {
+            complain(&format!("cannot tell the current folder: {error}"));
+            return ExitCode::FAILURE;
+        }
+    };
+    let mut surroundings = Surroundings {
+        folder,
+        environment: process.environment,
+        upload_wait: UPLOAD_WAIT,
+        out: &mut io::stdout(),
+        log: &mut io::stderr(),
+    };
+    ExitCode::from(command(&mut surroundings))
 }
 
 fn supervise(arguments: &SuperviseArgs) -> ExitCode {

@@ -7,4 +7,4 @@ pub mod artifacts;
 mod command;
 pub mod supervisor;
 
-pub use command::{Command, NotBuilt, SuperviseArgs, run};
+pub use command::{Command, NotBuilt, Process, SuperviseArgs, run};

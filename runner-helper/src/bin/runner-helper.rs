@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use runner_helper::Command;
+use runner_helper::{Command, Process};
 
 /// Works beside a job: supervises its stages, moves its artifacts and caches.
 #[derive(Debug, Parser)]
@@ -14,5 +14,8 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    runner_helper::run(Cli::parse().command)
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    runner_helper::run(Cli::parse().command, Process { folder: std::env::current_dir(), environment })
 }
