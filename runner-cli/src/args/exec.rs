@@ -1,0 +1,105 @@
+//! Arguments of `exec`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+/// Arguments of `exec`.
+#[derive(Debug, Args)]
+pub(crate) struct ExecArgs {
+    /// Jobs to run, with what they need; all of the pipeline without any. The name of a parallel job means all its instances.
+    #[arg(value_name = "JOB")]
+    pub(crate) jobs: Vec<String>,
+    /// The pipeline's file [default: .gitlab-ci.yml]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// List the jobs and run nothing.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// How the list looks.
+    #[arg(long, value_enum, default_value_t, requires = "list")]
+    pub(crate) format: ListFormat,
+
+    /// Leave out includes that need a server, with a note.
+    #[arg(long)]
+    pub(crate) skip_missing_includes: bool,
+    /// Run jobs without the keywords that cannot be honoured here, with a note.
+    #[arg(long)]
+    pub(crate) ignore_unsupported: bool,
+
+    /// A variable for all jobs, above those of the file; may be repeated.
+    #[arg(long = "variable", value_name = "NAME=VALUE", help_heading = "Variables")]
+    pub(crate) variables: Vec<String>,
+    /// A variable whose value is masked in the logs; may be repeated.
+    #[arg(long = "masked-variable", value_name = "NAME=VALUE", help_heading = "Variables")]
+    pub(crate) masked_variables: Vec<String>,
+    /// A file with NAME=VALUE lines; --variable wins over it. May be repeated.
+    #[arg(long = "variables-file", value_name = "FILE", help_heading = "Variables")]
+    pub(crate) variables_files: Vec<PathBuf>,
+
+    /// Run the named jobs only, without the jobs they need.
+    #[arg(long, requires = "jobs", help_heading = "Which jobs")]
+    pub(crate) no_needs: bool,
+    /// Play this manual job (or `all`) as soon as it could start; may be repeated.
+    #[arg(long, value_name = "JOB", help_heading = "Which jobs")]
+    pub(crate) manual: Vec<String>,
+    /// Start delayed jobs at once.
+    #[arg(long, help_heading = "Which jobs")]
+    pub(crate) no_delay: bool,
+    /// Jobs at the same time [default: number of processors]
+    #[arg(long = "jobs", id = "parallelism", value_name = "N", value_parser = clap::value_parser!(u32).range(1..),
+        help_heading = "Which jobs")]
+    pub(crate) parallelism: Option<u32>,
+
+    /// What counts as having started the pipeline (CI_PIPELINE_SOURCE).
+    #[arg(long, value_name = "SOURCE", default_value = "push", help_heading = "Sources")]
+    pub(crate) source: String,
+    /// Run as the pipeline of this branch.
+    #[arg(long, value_name = "NAME", conflicts_with = "tag", help_heading = "Sources")]
+    pub(crate) branch: Option<String>,
+    /// Run as the pipeline of this tag.
+    #[arg(long, value_name = "NAME", help_heading = "Sources")]
+    pub(crate) tag: Option<String>,
+    /// Run the last commit instead of the files as they are.
+    #[arg(long, help_heading = "Sources")]
+    pub(crate) committed: bool,
+    /// What `changes` in rules compares with.
+    #[arg(long, value_name = "REF", help_heading = "Sources")]
+    pub(crate) changes_since: Option<String>,
+
+    /// Put the jobs' artifacts into this folder, a folder for each job.
+    #[arg(long, value_name = "DIR", help_heading = "State")]
+    pub(crate) artifacts_to: Option<PathBuf>,
+    /// Folder for everything that a run needs [default: $XDG_STATE_HOME/runner or ~/.local/state/runner]
+    #[arg(long, value_name = "DIR", help_heading = "State")]
+    pub(crate) state_dir: Option<PathBuf>,
+    /// Keep the run's folder (builds, logs, artifacts) instead of removing it at the end.
+    #[arg(long, help_heading = "State")]
+    pub(crate) keep_state: bool,
+
+    /// When to use colours.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) color: Color,
+}
+
+/// How `--list` looks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// A table for people.
+    #[default]
+    Text,
+    /// For programs; the format is described in the guide.
+    Json,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal that has them, unless NO_COLOR is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}

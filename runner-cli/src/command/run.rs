@@ -1,0 +1,226 @@
+//! `run`: takes jobs from GitLab and runs them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use runner_core::executor::Shell;
+use runner_core::journal::{FileJournal, Journal};
+use runner_core::manager::{Manager, RunnerEntry};
+use runner_core::variables::TlsFiles;
+use runner_executor_shell::{ShellConfig, ShellProvider};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Context, client};
+use crate::args::RunArgs;
+use crate::config::{Global, Loaded, Resolved, Tls};
+use crate::error::{CliError, Exit};
+use crate::host;
+
+/// Executors that this build has.
+const SUPPORTED: &str = "shell";
+/// How long jobs get to report their end after the last signal.
+const LAST_WORDS: Duration = Duration::from_secs(10);
+
+/// Runs until a signal says to stop and the last job has ended.
+pub(super) fn run(context: &Context, arguments: &RunArgs) -> Result<Exit, CliError> {
+    let loaded = Loaded::read(&context.config);
+    let global = loaded.as_ref().ok().map(Global::resolve);
+    let (level, format) = match &global {
+        Some(Ok(global)) => (global.log_level, global.log_format),
+        _ => (None, None),
+    };
+    context.log(level.unwrap_or_default(), format.unwrap_or_default());
+    let loaded = loaded?;
+    for complaint in loaded.unknown() {
+        tracing::warn!("{}", complaint.short());
+    }
+    for complaint in loaded.unsupported() {
+        tracing::warn!("{}", complaint.not_supported());
+    }
+    let global = Global::resolve(&loaded)?;
+    let folders = Folders::of(context, arguments)?;
+    let mut builder = Manager::builder().concurrent(usize::try_from(global.concurrent).unwrap_or(usize::MAX));
+    for entry in entries(context, &loaded)? {
+        builder = builder.runner(runner(context, &loaded, &global, entry, &folders)?);
+    }
+    let journal = FileJournal::open(folders.state.join("journal"))
+        .map_err(|error| CliError::Failed(format!("cannot open the journal: {error}")))?;
+    let journal: Arc<dyn Journal> = Arc::new(journal);
+    let manager = builder.build(&journal, &host::program());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(CliError::system("cannot start the runtime"))?;
+    let exit = runtime.block_on(watch(manager, global.shutdown_timeout));
+    runtime.shutdown_background();
+    exit
+}
+
+/// Where things of this process live.
+struct Folders {
+    state: PathBuf,
+    work: PathBuf,
+    program: PathBuf,
+}
+
+impl Folders {
+    fn of(context: &Context, arguments: &RunArgs) -> Result<Self, CliError> {
+        let here = std::env::current_dir().map_err(CliError::system("cannot tell the current folder"))?;
+        let beside = context.config.parent().unwrap_or(Path::new(""));
+        let state = arguments.state_dir.clone().unwrap_or_else(|| beside.join("state"));
+        Ok(Self {
+            state: here.join(state),
+            work: here.join(arguments.working_directory.as_deref().unwrap_or(Path::new(""))),
+            program: std::env::current_exe()
+                .map_err(CliError::system("cannot tell where this program is"))?,
+        })
+    }
+}
+
+/// The entries that this build can run; the others are refused one by one, by name.
+fn entries(context: &Context, loaded: &Loaded) -> Result<Vec<Resolved>, CliError> {
+    let system_id = context.system_id();
+    let mut entries = Vec::new();
+    for (position, runner) in loaded.config.runners.iter().enumerate() {
+        if runner.executor == SUPPORTED {
+            entries.push(loaded.contact(position, &system_id, &context.host.environment)?);
+        } else {
+            tracing::error!("{}", loaded.executor_complaint(position).not_supported());
+        }
+    }
+    if entries.is_empty() {
+        return Err(CliError::Usage(format!(
+            "{} has no runner that this program can run; the only executor it has is {SUPPORTED}",
+            context.config.display()
+        )));
+    }
+    Ok(entries)
+}
+
+fn runner(
+    context: &Context,
+    loaded: &Loaded,
+    global: &Global,
+    entry: Resolved,
+    folders: &Folders,
+) -> Result<RunnerEntry, CliError> {
+    let side = loaded.job_side(entry.position, global)?;
+    let short = entry.identity.token.short();
+    let folder = |given: &Option<String>, name: &str| match given {
+        Some(path) => folders.work.join(path),
+        None => folders.work.join(name),
+    };
+    let mut config = ShellConfig::new(
+        folders.state.join("shell").join(safe(short)),
+        folder(&side.builds_dir, "builds"),
+        folder(&side.cache_dir, "cache"),
+        vec![folders.program.display().to_string()],
+    );
+    if side.shell == "sh" {
+        config.shell = Shell::Sh;
+    }
+    tracing::info!(name = entry.identity.name, runner = short, url = %entry.identity.url, "takes jobs");
+    Ok(RunnerEntry {
+        client: client::for_entry(&context.host, &entry)?,
+        identity: entry.identity,
+        poll: side.poll,
+        job: side.job,
+        provider: Arc::new(ShellProvider::new(config)),
+        tls: tls_files(&entry.tls)?,
+    })
+}
+
+/// Certificates as jobs get them.
+fn tls_files(tls: &Tls) -> Result<TlsFiles, CliError> {
+    let read = |path: &Path| {
+        std::fs::read_to_string(path).map_err(CliError::system(format!("cannot read {}", path.display())))
+    };
+    let mut files = TlsFiles::default();
+    if let Some(path) = &tls.ca {
+        files.ca = Some(read(path)?);
+    }
+    if let Some((certificate, key)) = &tls.client {
+        files.cert = Some(read(certificate)?);
+        files.key = Some(read(key)?.into());
+    }
+    Ok(files)
+}
+
+/// A short token as the name of a folder.
+fn safe(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' }).collect()
+}
+
+/// Runs the manager and listens for signals:
+///
+/// | Signal | First | Second | Third |
+/// | --- | --- | --- | --- |
+/// | `SIGQUIT` | no more jobs, wait for these without limit | the same | the same |
+/// | `SIGTERM`, `SIGINT` | no more jobs, wait up to `timeout`, then interrupt them | interrupt at once | end |
+async fn watch(manager: Manager, timeout: Duration) -> Result<Exit, CliError> {
+    let listen = |kind| signal(kind).map_err(CliError::system("cannot listen for signals"));
+    let (mut quit, mut hangup) = (listen(SignalKind::quit())?, listen(SignalKind::hangup())?);
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let handle = manager.handle();
+    let mut running = tokio::spawn(manager.run());
+    let mut stops = 0;
+    let mut deadline = None;
+    loop {
+        let wish = tokio::select! {
+            ended = &mut running => {
+                ended.map_err(|error| CliError::Failed(format!("the run loop ended unexpectedly: {error}")))?;
+                return Ok(Exit::Success);
+            }
+            _ = quit.recv() => Wish::Drain,
+            _ = hangup.recv() => Wish::Reload,
+            _ = terminate.recv() => Wish::Stop,
+            _ = interrupt.recv() => Wish::Stop,
+            () = until(deadline) => Wish::Interrupt,
+        };
+        let jobs = handle.jobs().len();
+        stops += u32::from(wish == Wish::Stop);
+        match wish {
+            Wish::Reload => {
+                tracing::warn!("not supported: reloading the configuration; start the program again");
+            }
+            Wish::Drain => {
+                tracing::info!(jobs, "takes no more jobs and waits for those that run");
+                handle.drain();
+            }
+            Wish::Stop if stops == 1 => {
+                tracing::info!(jobs, "takes no more jobs; those that run have {timeout:?}");
+                handle.drain();
+                deadline = Some(tokio::time::Instant::now() + timeout);
+            }
+            Wish::Interrupt | Wish::Stop if stops <= 2 => {
+                tracing::info!(jobs, "interrupts the jobs that run");
+                deadline = None;
+                handle.interrupt();
+            }
+            Wish::Interrupt | Wish::Stop => {
+                tracing::warn!(jobs, "ends at once");
+                handle.abort();
+                // Long enough to report, not to wait for anything else.
+                let reported = tokio::time::timeout(LAST_WORDS, running).await;
+                return Ok(if reported.is_ok() { Exit::Success } else { Exit::Failed });
+            }
+        }
+    }
+}
+
+/// What a signal, or the end of the patience after one, asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Reload,
+    Drain,
+    Stop,
+    Interrupt,
+}
+
+async fn until(deadline: Option<tokio::time::Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,30 @@
+//! A local pipeline: compile, serve the sources, run the jobs over real HTTP, show what happens.
+//!
+//! ```text
+//! checkout ─► snapshot ─► bare repository in the run's folder ◄── git fetch ── job
+//!                │                                                              ▲
+//!                ▼                                                              │ processes
+//! file ─► compile ─► PipelineRun ─► coordinator (127.0.0.1) ◄── HTTP ── manager + shell executor
+//!                        ▲                 │ events
+//!                        └── session ◄─────┴──► screen, summary
+//! ```
+
+mod artifacts;
+mod compile;
+mod error;
+mod git;
+mod host;
+mod list;
+mod project;
+mod run;
+mod runner;
+mod session;
+mod source;
+mod state;
+mod stop;
+mod ui;
+mod variables;
+
+pub(crate) use error::ExecError;
+pub(crate) use git::REDIRECTING;
+pub(crate) use run::{Surroundings, run};

@@ -1,0 +1,8 @@
+//! The program as its users see it: real processes, real git, real HTTP.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is the report")]
+
+mod exec;
+mod run;
+mod runners;
+mod support;

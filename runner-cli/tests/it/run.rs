@@ -1,0 +1,126 @@
+//! `run`: jobs from a coordinator, signals.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Stdio};
+
+use crate::support::{GitLab, Surroundings};
+use runner_coordinator::core::{JobId, JobState, NewJob, NewRunner};
+use rustix::process::{Pid, Signal, kill_process};
+use secrecy::ExposeSecret;
+use serde_json::json;
+
+/// A configuration with one shell runner.
+fn configure(surroundings: &Surroundings, gitlab: &GitLab, more: &str) {
+    let token = gitlab.handle().create_runner(NewRunner::default()).token;
+    surroundings.write(
+        "config.toml",
+        &format!(
+            "concurrent = 2\ncheck_interval = 1\n{more}\n[[runners]]\nname = \"mine\"\nurl = \"{}\"\ntoken = \"{}\"\n\
+             executor = \"shell\"\n",
+            gitlab.url(),
+            token.expose_secret()
+        ),
+    );
+}
+
+fn start(surroundings: &Surroundings) -> Child {
+    surroundings
+        .command()
+        .arg("--config")
+        .arg(surroundings.config())
+        .args(["run", "--working-directory"])
+        .arg(surroundings.path("work"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+fn job(script: &[&str]) -> NewJob {
+    NewJob::new(json!({
+        "job_info": { "name": "hello", "stage": "test", "project_id": 7, "project_name": "p" },
+        "git_info": { "repo_url": "", "ref": "main", "sha": "", "refspecs": [] },
+        "runner_info": { "timeout": 600 },
+        "features": { "failure_reasons": ["runner_interrupted", "runner_system_failure", "script_failure"] },
+        "variables": [{ "key": "GIT_STRATEGY", "value": "none", "public": true }],
+        "steps": [{ "name": "script", "script": script, "timeout": 600, "when": "on_success" }],
+    }))
+}
+
+fn trace(gitlab: &GitLab, job: JobId) -> String {
+    String::from_utf8_lossy(&gitlab.handle().read_trace(job, 0)).into_owned()
+}
+
+fn signal(child: &Child, signal: Signal) {
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+/// Waits until a line of the log contains a text.
+fn wait_for(child: &mut Child, text: &str) -> Vec<String> {
+    let mut seen = Vec::new();
+    for line in BufReader::new(child.stderr.as_mut().unwrap()).lines() {
+        let line = line.unwrap();
+        let found = line.contains(text);
+        seen.push(line);
+        if found {
+            return seen;
+        }
+    }
+    panic!("{text:?} was not said: {seen:#?}");
+}
+
+#[test]
+fn a_job_runs_and_a_drain_ends_the_process() {
+    let (surroundings, gitlab) = (Surroundings::new(), GitLab::start());
+    configure(&surroundings, &gitlab, "listen_address = \":9252\"");
+    let mut child = start(&surroundings);
+    let said = wait_for(&mut child, "takes jobs");
+    assert!(
+        said.iter()
+            .any(|line| line.contains("not supported: listen_address (") && line.contains("config.toml:3)")),
+        "{said:?}"
+    );
+    let id = gitlab.handle().enqueue(job(&["echo hello from job $((40 + 2))"]));
+    assert_eq!(gitlab.wait(id), Some(JobState::Success), "{}", trace(&gitlab, id));
+    assert!(trace(&gitlab, id).contains("hello from job 42"), "{}", trace(&gitlab, id));
+    signal(&child, Signal::QUIT);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(surroundings.path("state/journal").is_dir());
+}
+
+#[test]
+fn the_second_signal_interrupts() {
+    let (surroundings, gitlab) = (Surroundings::new(), GitLab::start());
+    configure(&surroundings, &gitlab, "shutdown_timeout = 3600");
+    let mut child = start(&surroundings);
+    let id = gitlab.handle().enqueue(job(&["echo $((40 + 2)) is ready", "sleep 1000"]));
+    gitlab.wait_for_trace(id, "42 is ready");
+    signal(&child, Signal::TERM);
+    wait_for(&mut child, "those that run have 3600s");
+    signal(&child, Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(gitlab.handle().state(id), Some(JobState::Failed));
+    assert_eq!(
+        gitlab.handle().job(id, |record| record.failure_reason.clone()).flatten().as_deref(),
+        Some("runner_interrupted")
+    );
+}
+
+#[test]
+fn other_executors_are_refused_by_name() {
+    let surroundings = Surroundings::new();
+    surroundings.write(
+        "config.toml",
+        "concurrent = 1\n[[runners]]\nurl = \"https://h\"\ntoken = \"t\"\nexecutor = \"docker\"\n",
+    );
+    let answer = surroundings.runner(&["run"]).expect(2);
+    assert!(
+        answer.err.contains("not supported: executor docker (") && answer.err.contains("config.toml:5)"),
+        "{}",
+        answer.err
+    );
+    assert!(answer.err.contains("has no runner that this program can run"), "{}", answer.err);
+    let answer =
+        crate::support::Answer::of(surroundings.command().args(["run", "-c", "nowhere.toml"])).expect(2);
+    assert!(answer.err.contains("there is no nowhere.toml"), "{}", answer.err);
+}
