@@ -89,6 +89,8 @@ impl Spool for Mortal<MemorySpool> {
 #[async_trait]
 impl CheckpointStore for Mortal<MemoryCheckpoints> {
     async fn save(&self, checkpoint: Bytes) -> io::Result<()> {
+        // Slow: a sender that did not wait for it would be faster.
+        sleep(Duration::from_millis(20)).await;
         self.fuse.guard(self.inner.save(checkpoint)).await
     }
     async fn load(&self) -> io::Result<Option<Bytes>> {
@@ -277,6 +279,22 @@ async fn the_sender_never_sees_bytes_that_no_checkpoint_covers() {
         let sent = world.server.patches().iter().map(|patch| patch.1 + patch.2 as u64).max().unwrap_or(0);
         assert!(sent <= covered, "killed at effect {kill}: sent {sent}, covered {covered}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_are_published_only_when_their_checkpoint_is_written() {
+    let fuse = Fuse::new(usize::MAX, true);
+    let checkpoints = MemoryCheckpoints::default();
+    let storage = LogStorage {
+        spool: Arc::new(MemorySpool::default()),
+        checkpoints: Arc::new(Mortal { inner: checkpoints.clone(), fuse }),
+    };
+    let (log, task) = JobLog::open(storage, filter_settings(&[]), Arc::new(Stopped)).await.unwrap();
+    tokio::spawn(task.run());
+    log.append(&stage(), Frames::default().stdout("hello")).await.unwrap();
+    log.reader().beyond(0).await;
+    let checkpoint = checkpoints.contents().expect("a checkpoint");
+    assert_eq!(serde_json::from_slice::<serde_json::Value>(&checkpoint).unwrap()["spool_len"], 5);
 }
 
 #[tokio::test(start_paused = true)]

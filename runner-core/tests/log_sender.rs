@@ -282,6 +282,21 @@ async fn an_abort_that_the_keep_alive_learns_of_does_not_stop_the_log() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_abort_beside_an_accepted_piece_does_not_stop_the_log() {
+    let server = Server::new();
+    server.fail_patches([Fault::JobStatus(JobStatus::Canceled)]);
+    let mut job = Job::simple(&server).await;
+    job.print("early\n").await;
+    job.sender.directive().wait_for(|d| *d == Directive::Abort).await.unwrap();
+    job.print("late\n").await;
+    job.log.finish().await.unwrap();
+    job.sender.finish(FinalState::Success).await;
+    assert_eq!(server.text(), "early\nlate\n");
+    let offsets: Vec<u64> = server.patches().iter().map(|patch| patch.1).collect();
+    assert_eq!(offsets, [0, 6], "what was taken is not sent again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn acknowledging_is_one_update_without_output() {
     let server = Server::new();
     let job = Job::simple(&server).await;
