@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::sync::{Mutex as AsyncMutex, mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -66,7 +67,8 @@ const WAITING_FRAMES: usize = 16;
 /// ```
 #[async_trait]
 pub trait Executor: Send {
-    /// Makes the place. Lines for the job's log go to `notices`.
+    /// Makes the place. Lines for the job's log go to `notices`. The future is dropped when the job is canceled meanwhile;
+    /// `cleanup` is called then.
     ///
     /// # Errors
     /// With a cause and whether another try makes sense; the core calls `cleanup` before it.
@@ -303,7 +305,10 @@ impl<E: Executor + 'static> Environment for SimpleEnvironment<E> {
 
     async fn status(&self, key: &StageKey) -> Result<StageStatus, EnvironmentError> {
         let Some(stage) = self.stage(key) else { return Ok(StageStatus::NotStarted) };
+        // Looked at first: a task that ends tells how before it is gone.
+        let gone = stage.end.has_changed().is_err();
         Ok(match &*stage.end.borrow() {
+            None if gone => StageStatus::Lost(task_gone()),
             None => StageStatus::Running,
             Some(Ok(end)) => StageStatus::Ended(*end),
             Some(Err(failure)) => StageStatus::Lost(failure.error()),
@@ -352,16 +357,17 @@ async fn run_stage<E: Executor>(
     let mut executor = executor.lock().await;
     let cancel = CancellationToken::new();
     let killed = async {
-        let mut grace = requested(&mut stop).await;
+        let mut end = after(requested(&mut stop).await);
         cancel.cancel();
-        // A second, shorter request replaces the first.
         loop {
             tokio::select! {
-                () = tokio::time::sleep(grace) => return,
-                changed = stop.changed() => match changed {
-                    Ok(()) => grace = stop.borrow().unwrap_or(grace).min(grace),
-                    Err(_) => tokio::time::sleep(grace).await,
-                },
+                () = sleep_until(end) => return,
+                // A second request can only shorten the grace of the first.
+                Ok(()) = stop.changed() => {
+                    if let Some(grace) = *stop.borrow() {
+                        end = end.min(after(grace));
+                    }
+                }
             }
         }
     };
@@ -372,6 +378,11 @@ async fn run_stage<E: Executor>(
         }
         () = killed => Ok(StageEnd::Signal(9)),
     }
+}
+
+fn after(grace: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(grace).unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
 }
 
 /// Waits until a stop is asked for; forever when nobody is left who could.
@@ -387,12 +398,102 @@ async fn ended(mut end: watch::Receiver<Option<Result<StageEnd, Failure>>>) -> F
     match end.wait_for(Option::is_some).await.as_deref() {
         Ok(Some(Ok(end))) => FollowEvent::Ended(*end),
         Ok(Some(Err(failure))) => FollowEvent::Broken(failure.error()),
-        Ok(None) | Err(_) => {
-            FollowEvent::Broken(EnvironmentError::new(Cause::System, "the task that ran the stage is gone"))
-        }
+        Ok(None) | Err(_) => FollowEvent::Broken(task_gone()),
     }
+}
+
+/// It panicked, or its runtime is being shut down.
+fn task_gone() -> EnvironmentError {
+    EnvironmentError::new(Cause::System, "the task that ran the stage is gone").retriable(false)
 }
 
 fn broken(text: String) -> FollowStream {
     Box::pin(stream::iter([FollowEvent::Broken(EnvironmentError::new(Cause::System, text))]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::Location;
+
+    /// Runs for ever, or panics.
+    struct Stubborn {
+        panics: bool,
+    }
+
+    #[async_trait]
+    impl Executor for Stubborn {
+        async fn prepare(&mut self, _: PrepareRequest, _: Notices) -> Result<Place, EnvironmentError> {
+            Err(EnvironmentError::new(Cause::System, "no place"))
+        }
+
+        async fn run(
+            &mut self,
+            _: &StageKey,
+            _: StageInput,
+            output: &mut Output,
+            _: CancellationToken,
+        ) -> Result<StageEnd, EnvironmentError> {
+            output.write(OutputStream::Stdout, "words").await;
+            assert!(!self.panics, "as asked");
+            std::future::pending().await
+        }
+    }
+
+    fn environment(panics: bool) -> SimpleEnvironment<Stubborn> {
+        SimpleEnvironment {
+            handle: Handle::new("simple", serde_json::Value::Null),
+            executor: Arc::new(AsyncMutex::new(Stubborn { panics })),
+            clock: Arc::new(SystemClock),
+            stages: Mutex::default(),
+        }
+    }
+
+    fn input() -> StageInput {
+        StageInput { script: String::new(), location: Location::Job, secrets: Vec::new() }
+    }
+
+    /// The events of a stage from the beginning, in words.
+    async fn events(environment: &SimpleEnvironment<Stubborn>, key: &StageKey) -> Vec<String> {
+        use futures_util::StreamExt;
+        let events = environment.follow(key, 0).map(|event| match event {
+            FollowEvent::Frame(frame) => String::from_utf8_lossy(&frame.bytes).into_owned(),
+            FollowEvent::Ended(end) => end.to_string(),
+            FollowEvent::Broken(error) => error.to_string(),
+        });
+        events.collect().await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_second_request_never_makes_the_grace_longer() {
+        let (environment, key) = (environment(false), StageKey::new(0, "step_script", 1));
+        environment.start(&key, input()).await.unwrap();
+        let begun = Instant::now();
+        let ask = async {
+            for _ in 0..3 {
+                environment.stop(&key, Stop::Terminate { grace: Duration::from_secs(30) }).await.unwrap();
+                tokio::time::sleep(Duration::from_secs(20)).await;
+            }
+        };
+        let (seen, ()) = tokio::join!(
+            async {
+                let seen = events(&environment, &key).await;
+                assert_eq!(begun.elapsed().as_secs(), 30);
+                seen
+            },
+            ask
+        );
+        assert_eq!(seen, ["words", "killed by signal 9"]);
+    }
+
+    #[tokio::test]
+    async fn a_stage_whose_task_panicked_is_lost() {
+        let (environment, key) = (environment(true), StageKey::new(0, "step_script", 1));
+        assert!(matches!(environment.status(&key).await.unwrap(), StageStatus::NotStarted));
+        environment.start(&key, input()).await.unwrap();
+        assert_eq!(events(&environment, &key).await, ["words", "the task that ran the stage is gone"]);
+        let StageStatus::Lost(error) = environment.status(&key).await.unwrap() else { panic!("not lost") };
+        assert_eq!(error.to_string(), "the task that ran the stage is gone");
+        environment.cleanup(CleanupReason::JobEnded, Duration::from_secs(1)).await.unwrap();
+    }
 }
