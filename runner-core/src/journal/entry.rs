@@ -115,6 +115,8 @@ pub enum CancelState {
     Graceful,
     /// GitLab, at once.
     Abort,
-    /// The runner is being stopped.
+    /// The runner is being stopped: `after_script` still runs.
     Interrupted,
+    /// The runner is being stopped, at once.
+    InterruptedAtOnce,
 }

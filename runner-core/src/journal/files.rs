@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::names;
 use super::{Assignment, Entry, FORMAT_VERSION, Journal, JournalError, Progress};
 use crate::executor::JobKey;
 
@@ -20,7 +21,7 @@ const LOG: &str = "log";
 pub struct FileJournal {
     root: PathBuf,
     /// Locked while the journal lives: two managers must not resolve the same entries.
-    _lock: fs::File,
+    lock: fs::File,
 }
 
 impl FileJournal {
@@ -48,17 +49,56 @@ impl FileJournal {
             };
             JournalError { action: "lock", path, source }
         })?;
-        Ok(Self { root, _lock: lock })
+        let journal = Self { root, lock };
+        journal.remove_halves();
+        Ok(journal)
     }
 
     fn folder(&self, key: &JobKey) -> PathBuf {
-        // The short token comes from a configuration file: it must not lead out of the folder.
-        let name: String = key
-            .to_string()
-            .chars()
-            .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '_') { c } else { '_' })
-            .collect();
-        self.root.join(name)
+        self.root.join(names::folder(key))
+    }
+
+    /// Removes what is left of entries that were never finished, or whose removal was not: they hold parts of logs, and nobody
+    /// will ever look at them.
+    fn remove_halves(&self) {
+        let Ok(folders) = self.folders() else { return };
+        let halves = folders.into_iter().filter(|folder| {
+            names::key(folder).is_some() && matches!(folder.join(ASSIGNMENT).try_exists(), Ok(false))
+        });
+        for folder in halves {
+            if let Err(error) = fs::remove_dir_all(&folder) {
+                tracing::warn!(location = %folder.display(), %error, "the rest of a journal entry cannot be removed");
+            }
+        }
+    }
+
+    /// The folders in the journal, by name.
+    fn folders(&self) -> io::Result<Vec<PathBuf>> {
+        let mut folders = Vec::new();
+        for item in fs::read_dir(&self.root)? {
+            let item = item?;
+            if item.file_type()?.is_dir() {
+                folders.push(item.path());
+            }
+        }
+        folders.sort();
+        Ok(folders)
+    }
+
+    /// `None`: the folder holds no assignment, so no job was ever acknowledged for it.
+    fn entry(&self, folder: &Path) -> Option<Entry> {
+        let read = || {
+            let assignment = read::<Assignment>(&folder.join(ASSIGNMENT))?;
+            let Some(assignment) = assignment else { return Ok(None) };
+            if self.folder(&assignment.key) != folder {
+                return Err(format!("it is the entry of {}, and not in its folder", assignment.key));
+            }
+            let progress = read::<Progress>(&folder.join(PROGRESS))?.unwrap_or_default();
+            Ok(Some(Entry::Job(Box::new(assignment), Box::new(progress))))
+        };
+        read().unwrap_or_else(|why| {
+            Some(Entry::Unreadable { key: names::key(folder), location: folder.to_path_buf(), why })
+        })
     }
 }
 
@@ -67,11 +107,12 @@ impl Journal for FileJournal {
         let folder = self.folder(&assignment.key);
         make_folder(&folder)?;
         make_folder(&folder.join(LOG))?;
-        write(&folder.join(ASSIGNMENT), assignment)
+        write(&folder.join(ASSIGNMENT), assignment, true)?;
+        sync_folder(&self.root)
     }
 
     fn save(&self, key: &JobKey, progress: &Progress) -> Result<(), JournalError> {
-        write(&self.folder(key).join(PROGRESS), progress)
+        write(&self.folder(key).join(PROGRESS), progress, progress.verdict.is_some())
     }
 
     fn remove(&self, key: &JobKey) -> Result<(), JournalError> {
@@ -89,16 +130,10 @@ impl Journal for FileJournal {
     }
 
     fn entries(&self) -> Result<Vec<Entry>, JournalError> {
-        let read = |source| JournalError { action: "read", path: self.root.clone(), source };
-        let mut folders = Vec::new();
-        for item in fs::read_dir(&self.root).map_err(read)? {
-            let item = item.map_err(read)?;
-            if item.file_type().map_err(read)?.is_dir() {
-                folders.push(item.path());
-            }
-        }
-        folders.sort();
-        Ok(folders.into_iter().filter_map(|folder| read_entry(&folder)).collect())
+        let folders = self.folders();
+        let folders =
+            folders.map_err(|source| JournalError { action: "read", path: self.root.clone(), source })?;
+        Ok(folders.into_iter().filter_map(|folder| self.entry(&folder)).collect())
     }
 
     fn log_folder(&self, key: &JobKey) -> PathBuf {
@@ -106,19 +141,11 @@ impl Journal for FileJournal {
     }
 }
 
-/// `None`: the folder holds no assignment, so no job was ever acknowledged for it.
-fn read_entry(folder: &Path) -> Option<Entry> {
-    let unreadable = |why: String| Some(Entry::Unreadable { location: folder.to_path_buf(), why });
-    let assignment = match read::<Assignment>(&folder.join(ASSIGNMENT)) {
-        Ok(Some(assignment)) => assignment,
-        Ok(None) => return None,
-        Err(why) => return unreadable(why),
-    };
-    let progress = match read::<Progress>(&folder.join(PROGRESS)) {
-        Ok(progress) => progress.unwrap_or_default(),
-        Err(why) => return unreadable(why),
-    };
-    Some(Entry::Job(Box::new(assignment), Box::new(progress)))
+impl Drop for FileJournal {
+    fn drop(&mut self) {
+        // Closing the file is not enough: a process that is just being started holds a copy of it until its program runs.
+        let _ = self.lock.unlock();
+    }
 }
 
 /// Only the version, to be read before the rest.
@@ -145,15 +172,28 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, String> {
     serde_json::from_slice(&text).map(Some).map_err(|error| format!("{} is damaged: {error}", path.display()))
 }
 
-fn write<T: Serialize>(path: &Path, value: &T) -> Result<(), JournalError> {
+/// Replaces a file as a whole; `sync`: so that it survives the end of the machine.
+fn write<T: Serialize>(path: &Path, value: &T, sync: bool) -> Result<(), JournalError> {
     let fail = |source| JournalError { action: "write", path: path.to_path_buf(), source };
     let text = serde_json::to_vec(value).map_err(|error| fail(error.into()))?;
     let fresh = path.with_extension("new");
     let mut file =
         OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh).map_err(fail)?;
     file.write_all(&text).map_err(fail)?;
+    if sync {
+        file.sync_data().map_err(fail)?;
+    }
     drop(file);
-    fs::rename(&fresh, path).map_err(fail)
+    fs::rename(&fresh, path).map_err(fail)?;
+    match path.parent().filter(|_| sync) {
+        Some(folder) => sync_folder(folder),
+        None => Ok(()),
+    }
+}
+
+fn sync_folder(path: &Path) -> Result<(), JournalError> {
+    let fail = |source| JournalError { action: "write", path: path.to_path_buf(), source };
+    fs::File::open(path).map_err(fail)?.sync_all().map_err(fail)
 }
 
 fn make_folder(path: &Path) -> Result<(), JournalError> {

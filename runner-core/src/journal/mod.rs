@@ -9,10 +9,12 @@
 //! ```
 //!
 //! The entry is removed when GitLab has accepted the job's end. Files are replaced by renaming: after the death of the process
-//! each is either the old or the new one. A record of an unknown version is left alone and reported.
+//! each is either the old or the new one. The assignment and the verdict also survive the end of the machine. A record of an
+//! unknown version, or one that is not where it belongs, is left alone and reported.
 
 mod entry;
 mod files;
+mod names;
 
 pub use entry::{Assignment, CancelState, FORMAT_VERSION, Progress, Verdict};
 pub use files::FileJournal;
@@ -22,9 +24,10 @@ use std::path::PathBuf;
 
 use crate::executor::JobKey;
 
-/// Keeps the entries. Calls are short and synchronous: a few small files on a local disk.
+/// Keeps the entries. Calls are synchronous and short: a few small files on a local disk.
 pub trait Journal: Send + Sync + fmt::Debug {
-    /// Opens the entry of a job that has just been assigned.
+    /// Opens the entry of a job that has just been assigned. It survives the end of the machine, so this may wait for the disk;
+    /// the manager calls it where waiting harms nobody.
     ///
     /// # Errors
     /// When it could not be written: the job must not be acknowledged then.
@@ -61,6 +64,8 @@ pub enum Entry {
     Unreadable {
         /// Where it is.
         location: PathBuf,
+        /// Whose entry it seems to be, so that what belongs to it can be left alone, too.
+        key: Option<JobKey>,
         /// Why it cannot be read.
         why: String,
     },

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use runner_api::Client;
 
 use super::Manager;
+use super::runner::Runner;
 use super::shared::Shared;
 use crate::executor::Provider;
 use crate::journal::Journal;
@@ -72,8 +73,12 @@ impl ManagerBuilder {
                 journal: Arc::clone(journal),
                 clock: Arc::clone(&clock),
             };
-            (Arc::new(context), entry.poll)
+            Arc::new(Runner::new(context, entry.poll))
         });
-        Manager { runners: runners.collect(), shared: Arc::new(Shared::new(self.concurrent.unwrap_or(1))) }
+        Manager {
+            runners: runners.collect(),
+            journal: Arc::clone(journal),
+            shared: Arc::new(Shared::new(self.concurrent.unwrap_or(1))),
+        }
     }
 }

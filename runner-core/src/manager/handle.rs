@@ -44,8 +44,7 @@ impl ManagerHandle {
     /// As [`interrupt`](Self::interrupt), at once: without `after_script`.
     pub fn abort(&self) {
         self.drain();
-        self.shared.interrupt(CancelState::Interrupted);
-        self.shared.interrupt(CancelState::Abort);
+        self.shared.interrupt(CancelState::InterruptedAtOnce);
     }
 
     /// Asks one job to end, as GitLab would. `false`: it does not run here (any more).

@@ -3,19 +3,23 @@
 //! ```text
 //! journal entries of an earlier process ─► resolved first
 //!                 │
-//! one poller per request slot of each runner:
-//!   own limit ─► `concurrent` ─► Provider::acquire ─► job request ─► journal ─► task of the job ─► polls again at once
-//!                                                       │ no job                    │ ends
-//!                                                       └─► pause, or a slot frees ◄─┘
+//! per runner, as many pollers as it may have requests in flight:
+//!   request place ─► own limit ─► `concurrent` ─► Provider::acquire ─► job request ─► journal ─► task of the job
+//!         ▲                                                                │ no job                    │ ends
+//!         └──────────────────── at once after a job; else after a pause ◄──┴──── which this ends ◄─────┘
 //! ```
 //!
-//! The [`Manager`] owns the pollers and the jobs' tasks; everybody else talks to it through a [`ManagerHandle`].
+//! Limits are queues: whoever asks first is served first, so that no runner waits for ever. The [`Manager`] owns the pollers
+//! and the jobs' tasks; everybody else talks to it through a [`ManagerHandle`]. A panic in the task of one job, or in an
+//! executor, fails that job and nothing else.
 
 mod builder;
 mod handle;
 mod health;
 mod poller;
+mod requests;
 mod resolve;
+mod runner;
 mod shared;
 mod slots;
 
@@ -24,15 +28,18 @@ pub use handle::{ManagerHandle, RunningJob};
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+use resolve::Left;
+use runner::Runner;
 use shared::Shared;
 
-use crate::run::RunnerContext;
-use crate::settings::PollSettings;
+use crate::journal::Journal;
 
 /// Runs jobs for one or more runners until it is told to stop.
 #[derive(Debug)]
 pub struct Manager {
-    runners: Vec<(Arc<RunnerContext>, PollSettings)>,
+    runners: Vec<Arc<Runner>>,
+    journal: Arc<dyn Journal>,
     shared: Arc<Shared>,
 }
 
@@ -48,27 +55,23 @@ impl Manager {
     }
 
     /// Resolves what an earlier process left, then polls and runs jobs until [`ManagerHandle::drain`] or
-    /// [`ManagerHandle::interrupt`] was called and the last job has ended.
+    /// [`ManagerHandle::interrupt`] was called and the last job has ended. Each runner polls as soon as its own
+    /// jobs are resolved.
     ///
     /// # Cancel safety
     /// Dropping the future stops polling and leaves running jobs' tasks to the runtime; use the handle to stop in order.
     pub async fn run(self) {
-        for (runner, _) in &self.runners {
-            resolve::resolve(runner, &self.shared).await;
-        }
-        let mut pollers = Vec::new();
-        for (runner, poll) in &self.runners {
-            let limit = poller::limit(poll);
-            for _ in 0..poll.request_concurrency.max(1) {
-                pollers.push(poller::poll(
-                    Arc::clone(runner),
-                    poll.clone(),
-                    limit.clone(),
-                    Arc::clone(&self.shared),
-                ));
+        let mut left = Left::read(&*self.journal, &self.runners);
+        let runners = self.runners.iter().map(|runner| {
+            let left = left.take(runner);
+            let (runner, shared) = (Arc::clone(runner), Arc::clone(&self.shared));
+            async move {
+                resolve::resolve(&runner, &shared, left).await;
+                let pollers = 0..runner.poll.request_concurrency.max(1);
+                join_all(pollers.map(|_| poller::poll(Arc::clone(&runner), Arc::clone(&shared)))).await;
             }
-        }
-        futures_util::future::join_all(pollers).await;
+        });
+        join_all(runners).await;
         self.shared.jobs_ended().await;
     }
 }

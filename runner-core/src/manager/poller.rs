@@ -3,87 +3,77 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runner_api::{FailureReason, Job, JobAnswer, JobRequest, JobUpdate, RunnerCredentials, UnreadableJob};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use runner_api::{Job, JobAnswer, JobRequest, RunnerCredentials, UnreadableJob};
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::sleep;
 
-use super::health::Health;
+use super::requests::Shown;
+use super::runner::Runner;
 use super::shared::{self, Shared};
-use crate::executor::{AcquireError, JobKey, Reservation};
-use crate::journal::{Assignment, FORMAT_VERSION};
-use crate::run::{JobControl, JobTask, RunnerContext, run_job};
-use crate::settings::PollSettings;
-
-/// The runner's own limit as permits; `None`: it has none.
-pub(super) fn limit(settings: &PollSettings) -> Option<Arc<Semaphore>> {
-    (settings.limit > 0).then(|| Arc::new(Semaphore::new(settings.limit as usize)))
-}
+use super::slots::SlotLease;
+use crate::executor::{AcquireError, Capacity, Cause, EnvironmentError, JobKey, Reservation};
+use crate::journal::{Assignment, FORMAT_VERSION, JournalError};
+use crate::run::{JobControl, JobTask, Refusal, RunnerContext, guarded, run_job};
 
 /// Asks for jobs, one at a time, until the manager stops.
-pub(super) async fn poll(
-    runner: Arc<RunnerContext>,
-    settings: PollSettings,
-    limit: Option<Arc<Semaphore>>,
-    shared: Arc<Shared>,
-) {
-    let credentials = RunnerCredentials::new(runner.identity.token.clone())
-        .with_system_id(runner.identity.system_id.clone());
+pub(super) async fn poll(runner: Arc<Runner>, shared: Arc<Shared>) {
+    let identity = &runner.context.identity;
+    let credentials =
+        RunnerCredentials::new(identity.token.clone()).with_system_id(identity.system_id.clone());
     let request = JobRequest::new(credentials);
-    let mut health = Health::default();
+    let mut capacity = runner.context.provider.capacity();
     loop {
-        let turn = tokio::select! {
+        let place = tokio::select! {
             biased;
             () = shared.stop.cancelled() => return,
-            turn = Turn::wait(&runner, limit.as_ref(), &shared) => turn,
+            place = async {
+                runner.healthy().await;
+                runner.requests.enter().await
+            } => place,
         };
-        let turn = match turn {
-            Ok(turn) => turn,
-            Err(AcquireError::NoCapacity(why)) => {
-                tracing::debug!(runner = %runner.identity.name, %why, "no capacity");
-                pause(&runner, &shared, settings.check_interval).await;
-                continue;
-            }
-            Err(error) => {
-                tracing::error!(runner = %runner.identity.name, error = %chain(&error), "the executor cannot be used");
-                pause(&runner, &shared, health.refused(&settings)).await;
-                continue;
+        let pause = {
+            let turn = tokio::select! {
+                biased;
+                () = shared.stop.cancelled() => return,
+                turn = Turn::wait(&runner, &shared, &mut capacity) => turn,
+            };
+            match turn {
+                Ok(turn) => match ask(&runner, &shared, &request, turn).await {
+                    Some(pause) => pause,
+                    None => return,
+                },
+                Err(error) => no_turn(&runner, &error),
             }
         };
-        let answer = tokio::select! {
+        tokio::select! {
             biased;
-            () = shared.stop.cancelled() => {
-                turn.give_back(&runner).await;
-                return;
-            }
-            answer = runner.client.request_job(&request) => answer,
-        };
-        match answer {
-            Ok(JobAnswer::Job(job)) => {
-                health.good();
-                accept(&runner, &shared, *job, turn).await;
-            }
-            Ok(JobAnswer::Unreadable(job)) => {
-                health.good();
-                turn.give_back(&runner).await;
-                refuse_unreadable(&runner, &job).await;
-            }
-            Ok(_) => {
-                health.good();
-                turn.give_back(&runner).await;
-                pause(&runner, &shared, settings.check_interval).await;
-            }
-            Err(error) => {
-                turn.give_back(&runner).await;
-                let wait = if error.is_forbidden() || error.is_configuration() {
-                    tracing::error!(runner = %runner.identity.name, error = %chain(&error), "GitLab refuses this runner");
-                    health.refused(&settings)
-                } else {
-                    tracing::warn!(runner = %runner.identity.name, error = %chain(&error), "asking for a job failed");
-                    health.good();
-                    settings.check_interval
-                };
-                pause(&runner, &shared, wait).await;
-            }
+            () = shared.stop.cancelled() => return,
+            () = pause.pass(&runner, &mut capacity) => {}
+        }
+        drop(place);
+    }
+}
+
+/// What comes before the next request.
+enum Pause {
+    /// Nothing.
+    None,
+    /// This time, or until something may have changed: one of the runner's jobs ended, or its executor's capacity changed.
+    UntilChanged(Duration),
+    /// This time.
+    Firm(Duration),
+}
+
+impl Pause {
+    async fn pass(self, runner: &Runner, capacity: &mut watch::Receiver<Capacity>) {
+        match self {
+            Pause::None => {}
+            Pause::UntilChanged(time) => tokio::select! {
+                () = sleep(time) => {}
+                () = runner.freed.notified() => {}
+                Ok(()) = capacity.changed() => {}
+            },
+            Pause::Firm(time) => sleep(time).await,
         }
     }
 }
@@ -92,101 +82,174 @@ pub(super) async fn poll(
 #[derive(Debug)]
 struct Turn {
     reservation: Reservation,
-    _permits: (Option<OwnedSemaphorePermit>, OwnedSemaphorePermit),
+    permits: Permits,
+}
+
+/// Shares of the runner's own limit and of the manager's.
+#[derive(Debug)]
+struct Permits {
+    _own: Option<OwnedSemaphorePermit>,
+    _common: OwnedSemaphorePermit,
 }
 
 impl Turn {
+    /// Both limits serve in the order of asking, so that no runner waits for ever.
     async fn wait(
-        runner: &RunnerContext,
-        limit: Option<&Arc<Semaphore>>,
+        runner: &Runner,
         shared: &Shared,
+        capacity: &mut watch::Receiver<Capacity>,
     ) -> Result<Self, AcquireError> {
         let closed = |_| AcquireError::NoCapacity("the manager is stopping".to_owned());
-        let own = match limit {
+        let own = match &runner.limit {
             Some(limit) => Some(Arc::clone(limit).acquire_owned().await.map_err(closed)?),
             None => None,
         };
         let common = Arc::clone(&shared.concurrent).acquire_owned().await.map_err(closed)?;
-        let reservation = runner.provider.acquire().await?;
-        Ok(Self { reservation, _permits: (own, common) })
+        // What changes from here on is a reason to ask again.
+        capacity.mark_unchanged();
+        let reservation = guarded(runner.context.provider.acquire()).await.unwrap_or_else(|panic| {
+            Err(AcquireError::Unusable(EnvironmentError::new(Cause::System, panic.to_string())))
+        })?;
+        Ok(Self { reservation, permits: Permits { _own: own, _common: common } })
     }
 
-    async fn give_back(self, runner: &RunnerContext) {
-        runner.provider.release(self.reservation).await;
+    async fn give_back(self, runner: &Runner) {
+        release(&runner.context, self.reservation).await;
     }
 }
 
+fn no_turn(runner: &Runner, error: &AcquireError) -> Pause {
+    if let AcquireError::NoCapacity(why) = error {
+        tracing::debug!(runner = %runner.name(), %why, "no capacity");
+        return Pause::UntilChanged(runner.poll.check_interval);
+    }
+    tracing::error!(runner = %runner.name(), error = %chain(error), "the executor cannot be used");
+    Pause::Firm(runner.refused())
+}
+
+/// Sends one request. `None`: the manager stops.
+async fn ask(runner: &Arc<Runner>, shared: &Arc<Shared>, request: &JobRequest, turn: Turn) -> Option<Pause> {
+    let answer = tokio::select! {
+        biased;
+        () = shared.stop.cancelled() => {
+            turn.give_back(runner).await;
+            return None;
+        }
+        answer = runner.context.client.request_job(request) => answer,
+    };
+    let interval = runner.poll.check_interval;
+    let shown = match &answer {
+        Ok(JobAnswer::Job(_) | JobAnswer::Unreadable(_)) => Shown::Job,
+        Err(error) if error.is_retryable() => Shown::Trouble,
+        _ => Shown::Nothing,
+    };
+    runner.requests.learn(shown);
+    let error = match answer {
+        Ok(JobAnswer::Job(job)) => {
+            return Some(accept(runner, shared, *job, turn).await);
+        }
+        Ok(answer) => {
+            runner.answered();
+            turn.give_back(runner).await;
+            if let JobAnswer::Unreadable(job) = answer {
+                refuse_unreadable(runner, shared, &job);
+            }
+            return Some(Pause::UntilChanged(interval));
+        }
+        Err(error) => error,
+    };
+    turn.give_back(runner).await;
+    if error.is_forbidden() || error.is_configuration() {
+        tracing::error!(runner = %runner.name(), error = %chain(&error), "GitLab refuses this runner");
+        return Some(Pause::Firm(runner.refused()));
+    }
+    tracing::warn!(runner = %runner.name(), error = %chain(&error), "asking for a job failed");
+    runner.answered();
+    Some(Pause::Firm(error.retry_after().map_or(interval, |asked| asked.max(interval))))
+}
+
 /// Writes the job down and starts its task. It is acknowledged there, not here.
-async fn accept(runner: &Arc<RunnerContext>, shared: &Arc<Shared>, job: Job, turn: Turn) {
-    let key = JobKey { runner: runner.identity.token.short().to_owned(), job: job.id };
+async fn accept(runner: &Arc<Runner>, shared: &Arc<Shared>, job: Job, turn: Turn) -> Pause {
+    let context = &runner.context;
+    let key = JobKey { runner: context.identity.token.short().to_owned(), job: job.id };
     let lease = shared.slots.take(&key.runner, job.job_info.project_id);
     let assignment = Assignment {
         version: FORMAT_VERSION,
         key: key.clone(),
-        url: runner.identity.url.to_string(),
-        runner_name: runner.identity.name.clone(),
-        system_id: runner.identity.system_id.clone(),
+        url: context.identity.url.to_string(),
+        runner_name: context.identity.name.clone(),
+        system_id: context.identity.system_id.clone(),
         job: job.clone(),
         slots: lease.slots(),
-        accepted_at: runner.clock.now(),
+        accepted_at: context.clock.now(),
         tls_chain: None,
     };
-    if let Err(error) = runner.journal.begin(&assignment) {
-        tracing::error!(job = %key, error = %chain(&error), "a job cannot be written down and is given back as failed");
-        turn.give_back(runner).await;
-        refuse(runner, &job).await;
-        return;
-    }
+    let assignment = match write_down(context, assignment).await {
+        Ok(assignment) => assignment,
+        Err(error) => {
+            let error = chain(&*error);
+            tracing::error!(job = %key, %error, "a job cannot be written down and is given back");
+            turn.give_back(runner).await;
+            refuse(runner, shared, &job, error);
+            // The next job would fare no better.
+            return Pause::Firm(runner.refused());
+        }
+    };
     tracing::info!(job = %key, name = %job.job_info.name, project = job.job_info.project_id, "job accepted");
     let control = JobControl::new();
-    let name = job.job_info.name.clone();
-    let Turn { reservation, _permits: permits } = turn;
-    let task = JobTask {
-        runner: Arc::clone(runner),
-        assignment,
-        job: Arc::new(job),
-        reservation,
-        control: control.clone(),
-    };
-    shared.spawn(key, shared::Job { name, control }, async move {
-        let runner = Arc::clone(&task.runner);
-        run_job(&task).await;
-        runner.provider.release(task.reservation).await;
-        drop((lease, permits));
+    let listed = shared::Job { name: job.job_info.name.clone(), control: control.clone() };
+    let Turn { reservation, permits } = turn;
+    let task = JobTask { runner: Arc::clone(context), assignment, job: Arc::new(job), reservation, control };
+    shared.spawn(key, listed, live(Arc::clone(runner), task, lease, permits));
+    runner.answered();
+    Pause::None
+}
+
+/// The task of a job: runs it, then gives back what it held.
+async fn live(runner: Arc<Runner>, task: JobTask, lease: SlotLease, permits: Permits) {
+    if let Err(panic) = guarded(run_job(&task)).await {
+        tracing::error!(job = %task.assignment.key, %panic, "the task of a job panicked; its end is reported by the next start");
+    }
+    release(&runner.context, task.reservation).await;
+    drop((lease, permits));
+    runner.freed.notify_waiters();
+}
+
+async fn release(context: &RunnerContext, reservation: Reservation) {
+    if let Err(panic) = guarded(context.provider.release(reservation)).await {
+        tracing::error!(runner = %context.identity.name, %panic, "giving a reservation back panicked");
+    }
+}
+
+type BoxedError = Box<dyn std::error::Error + Send + Sync>;
+
+/// On a thread that may wait for the disk: the entry has to survive the end of this machine.
+async fn write_down(context: &RunnerContext, assignment: Assignment) -> Result<Assignment, BoxedError> {
+    let journal = Arc::clone(&context.journal);
+    let written = tokio::task::spawn_blocking(move || {
+        journal.begin(&assignment)?;
+        Ok::<_, JournalError>(assignment)
     });
+    Ok(written.await??)
 }
 
 /// Fails a job that cannot be run at all.
-async fn refuse(runner: &RunnerContext, job: &Job) {
-    let reason = FailureReason::RunnerSystemFailure.for_server(&job.features.failure_reasons);
-    let outcome = runner.client.job(job.id, job.token.clone()).update(&JobUpdate::failed(reason)).await;
-    if let Some(error) = outcome.error {
-        tracing::error!(job = job.id, error = %chain(&error), "a job that cannot be run could not be reported");
-    }
+fn refuse(runner: &Runner, shared: &Shared, job: &Job, why: String) {
+    let client = runner.context.client.job(job.id, job.token.clone());
+    let (known, tries) = (job.features.failure_reasons.clone(), runner.context.settings.final_update_tries);
+    shared.spawn_aside(async move {
+        Refusal::system_failure(why, &known, tries).tell(&client).await;
+    });
 }
 
-async fn refuse_unreadable(runner: &RunnerContext, job: &UnreadableJob) {
-    tracing::error!(runner = %runner.identity.name, error = %job, "GitLab sent a job that cannot be read");
+fn refuse_unreadable(runner: &Runner, shared: &Shared, job: &UnreadableJob) {
+    tracing::error!(runner = %runner.name(), error = %job, "GitLab sent a job that cannot be read");
     let (Some(id), Some(token)) = (job.id(), job.token()) else { return };
-    let client = runner.client.job(id, token.clone());
-    let text = format!("ERROR: this runner cannot read the job's description: {job}\n");
-    let _ = client.patch_trace(0, text.into(), false).await;
-    let outcome = client.update(&JobUpdate::failed(FailureReason::RunnerSystemFailure)).await;
-    if let Some(error) = outcome.error {
-        tracing::error!(job = id, error = %chain(&error), "an unreadable job could not be reported");
-    }
-}
-
-/// Waits for `time`, or until a slot frees or the manager stops.
-async fn pause(runner: &RunnerContext, shared: &Shared, time: Duration) {
-    let mut capacity = runner.provider.capacity();
-    capacity.mark_unchanged();
-    tokio::select! {
-        () = sleep(time) => {}
-        () = shared.freed.notified() => {}
-        Ok(()) = capacity.changed() => {}
-        () = shared.stop.cancelled() => {}
-    }
+    let client = runner.context.client.job(id, token.clone());
+    let (why, tries) = (job.to_string(), runner.context.settings.final_update_tries);
+    shared.spawn_aside(async move {
+        Refusal::system_failure(why, &[], tries).tell(&client).await;
+    });
 }
 
 /// An error with everything below it, in one line.

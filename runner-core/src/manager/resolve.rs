@@ -2,71 +2,105 @@
 
 use std::sync::Arc;
 
+use futures_util::future::join_all;
+
 use super::poller::chain;
+use super::runner::Runner;
 use super::shared::{self, Shared};
 use crate::executor::{JobKey, Reservation};
-use crate::journal::{Assignment, Entry, Progress};
-use crate::run::{JobControl, JobTask, Resolution, RunnerContext, resolve_job};
+use crate::journal::{Assignment, Entry, Journal, Progress};
+use crate::run::{JobControl, JobTask, guarded, resolve_job};
 
-/// Resolves the journal's entries of this runner, then removes what none of its live jobs owns.
-pub(super) async fn resolve(runner: &Arc<RunnerContext>, shared: &Arc<Shared>) {
-    let entries = match runner.journal.entries() {
-        Ok(entries) => entries,
-        Err(error) => {
-            tracing::error!(error = %chain(&error), "the journal cannot be read; jobs of an earlier process stay as they are");
-            return;
-        }
-    };
-    let short = runner.identity.token.short();
-    let mut left = Vec::new();
-    for entry in entries {
-        match entry {
-            Entry::Job(assignment, progress) if assignment.key.runner == short => {
-                let key = assignment.key.clone();
-                if Box::pin(resolve_entry(runner, shared, *assignment, *progress)).await == Resolution::Left {
-                    left.push(key);
-                }
-            }
-            Entry::Job(..) => {}
-            Entry::Unreadable { location, why } => {
-                tracing::error!(location = %location.display(), %why, "a journal entry is left alone");
-            }
-        }
-    }
-    sweep(runner, shared, left).await;
+/// Entries of the journal.
+#[derive(Debug, Default)]
+pub(super) struct Left {
+    jobs: Vec<(Assignment, Progress)>,
+    /// Jobs whose entries cannot be read, as far as they can be told: what belongs to them is left alone.
+    unknown: Vec<JobKey>,
 }
 
-async fn resolve_entry(
-    runner: &Arc<RunnerContext>,
-    shared: &Arc<Shared>,
-    assignment: Assignment,
-    progress: Progress,
-) -> Resolution {
-    let lease =
-        shared.slots.retake(&assignment.key.runner, assignment.job.job_info.project_id, assignment.slots);
+impl Left {
+    /// Reads the journal; says what cannot be read and what is of a runner that is not here.
+    pub(super) fn read(journal: &dyn Journal, runners: &[Arc<Runner>]) -> Self {
+        let entries = match journal.entries() {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "the journal cannot be read; jobs of an earlier process stay as they are");
+                return Self::default();
+            }
+        };
+        let mut left = Self::default();
+        for entry in entries {
+            match entry {
+                Entry::Job(assignment, progress) => {
+                    let here = runners.iter().any(|runner| is_of(runner, &assignment.key));
+                    if here {
+                        left.jobs.push((*assignment, *progress));
+                    } else {
+                        tracing::warn!(job = %assignment.key, runner = %assignment.runner_name,
+                            "a job of a runner that is not configured here is left alone");
+                    }
+                }
+                Entry::Unreadable { location, key, why } => {
+                    tracing::error!(location = %location.display(), %why, "a journal entry is left alone");
+                    left.unknown.extend(key);
+                }
+            }
+        }
+        left
+    }
+
+    /// Takes out what belongs to `runner`.
+    pub(super) fn take(&mut self, runner: &Runner) -> Self {
+        let jobs = self.jobs.extract_if(.., |(assignment, _)| is_of(runner, &assignment.key)).collect();
+        Self { jobs, unknown: self.unknown.clone() }
+    }
+}
+
+fn is_of(runner: &Runner, key: &JobKey) -> bool {
+    runner.context.identity.token.short() == key.runner
+}
+
+/// Resolves the entries of a runner, then removes what none of its live jobs owns.
+pub(super) async fn resolve(runner: &Arc<Runner>, shared: &Arc<Shared>, left: Left) {
+    let Left { jobs, unknown } = left;
+    join_all(jobs.into_iter().map(|(assignment, progress)| entry(runner, shared, assignment, progress)))
+        .await;
+    if let Err(panic) = guarded(sweep(runner, shared, unknown)).await {
+        tracing::error!(runner = %runner.name(), %panic, "looking for remains panicked");
+    }
+}
+
+async fn entry(runner: &Arc<Runner>, shared: &Arc<Shared>, assignment: Assignment, progress: Progress) {
+    let project = assignment.job.job_info.project_id;
+    let lease = shared.slots.retake(&assignment.key.runner, project, assignment.slots);
     let key = assignment.key.clone();
     let control = JobControl::new();
     let job = shared::Job { name: assignment.job.job_info.name.clone(), control: control.clone() };
     let task = JobTask {
-        runner: Arc::clone(runner),
+        runner: Arc::clone(&runner.context),
         job: Arc::new(assignment.job.clone()),
         assignment,
         reservation: Reservation::new("an earlier process"),
         control,
     };
-    let resolution = shared.listed(key, job, resolve_job(&task, progress)).await;
+    let resolved = Box::pin(async {
+        if let Err(panic) = guarded(resolve_job(&task, progress)).await {
+            tracing::error!(job = %task.assignment.key, %panic, "resolving a job of an earlier process panicked");
+        }
+    });
+    shared.listed(key, job, resolved).await;
     drop(lease);
-    resolution
 }
 
 /// Removes what earlier processes created and no job owns.
-async fn sweep(runner: &RunnerContext, shared: &Shared, left: Vec<JobKey>) {
-    let Some(janitor) = runner.provider.janitor() else { return };
-    let live: Vec<JobKey> = shared.jobs().into_iter().map(|(key, _)| key).chain(left).collect();
+async fn sweep(runner: &Runner, shared: &Shared, unknown: Vec<JobKey>) {
+    let Some(janitor) = runner.context.provider.janitor() else { return };
+    let live: Vec<JobKey> = shared.jobs().into_iter().map(|(key, _)| key).chain(unknown).collect();
     let orphans = match janitor.scan(&live).await {
         Ok(orphans) => orphans,
         Err(error) => {
-            tracing::warn!(runner = %runner.identity.name, error = %chain(&error), "looking for remains failed");
+            tracing::warn!(runner = %runner.name(), error = %chain(&error), "looking for remains failed");
             return;
         }
     };

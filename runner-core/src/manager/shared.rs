@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -19,11 +19,9 @@ pub(super) struct Shared {
     pub(super) slots: SlotTable,
     /// Fires when no more jobs are taken.
     pub(super) stop: CancellationToken,
-    /// Rings when a job ends.
-    pub(super) freed: Notify,
     jobs: Mutex<BTreeMap<JobKey, Job>>,
     /// What newly started jobs are asked for, too.
-    interrupt: Mutex<Option<CancelState>>,
+    interrupt: JobControl,
     tasks: TaskTracker,
 }
 
@@ -39,14 +37,13 @@ impl Shared {
             concurrent: Arc::new(Semaphore::new(concurrent.clamp(1, Semaphore::MAX_PERMITS))),
             slots: SlotTable::default(),
             stop: CancellationToken::new(),
-            freed: Notify::new(),
             jobs: Mutex::default(),
-            interrupt: Mutex::default(),
+            interrupt: JobControl::new(),
             tasks: TaskTracker::new(),
         }
     }
 
-    /// Runs a job's task; it is listed while it runs, and rings when it ends.
+    /// Runs a job's task; it is listed while it runs.
     pub(super) fn spawn(
         self: &Arc<Self>,
         key: JobKey,
@@ -57,6 +54,11 @@ impl Shared {
         self.tasks.spawn(listed);
     }
 
+    /// Runs something that the manager waits for at its end, but that is no job.
+    pub(super) fn spawn_aside(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
+    }
+
     /// The same future; its job is listed from now until the future has ended or is dropped.
     pub(super) fn listed<F: Future>(
         self: &Arc<Self>,
@@ -64,10 +66,12 @@ impl Shared {
         job: Job,
         task: F,
     ) -> impl Future<Output = F::Output> + use<F> {
-        if let Some(wish) = *lock(&self.interrupt) {
-            job.control.request(wish);
-        }
+        let control = job.control.clone();
         lock(&self.jobs).insert(key.clone(), job);
+        // Afterwards, so that a wish that comes meanwhile is not missed.
+        if let Some(wish) = self.interrupt.state() {
+            control.request(wish);
+        }
         let listed = Listed { shared: Arc::clone(self), key };
         async move {
             let _listed = listed;
@@ -81,7 +85,7 @@ impl Shared {
 
     /// Asks all jobs, running and to come, to end.
     pub(super) fn interrupt(&self, wish: CancelState) {
-        lock(&self.interrupt).get_or_insert(wish);
+        self.interrupt.request(wish);
         for (_, job) in self.jobs() {
             job.control.request(wish);
         }
@@ -103,7 +107,6 @@ struct Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         lock(&self.shared.jobs).remove(&self.key);
-        self.shared.freed.notify_waiters();
     }
 }
 

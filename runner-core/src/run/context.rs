@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use runner_api::{Client, Job};
+use runner_api::{Client, Job, JobClient};
 
 use super::JobControl;
-use crate::executor::{Provider, Reservation};
+use super::limits::LONGEST;
+use crate::executor::{JobContext, Provider, Reservation};
 use crate::journal::{Assignment, Journal};
 use crate::settings::{JobSettings, RunnerIdentity};
 use crate::time::Clock;
-use crate::variables::{Program, TlsFiles, VariableInputs};
+use crate::variables::{Program, TlsFiles, VariableInputs, Variables};
 
 /// What all jobs of one runner share.
 #[derive(Debug)]
@@ -37,6 +38,22 @@ pub(crate) struct JobTask {
 impl JobTask {
     pub(super) fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// The line to GitLab for this job.
+    pub(super) fn client(&self) -> JobClient {
+        self.runner.client.job(self.job.id, self.job.token.clone())
+    }
+
+    /// The job as executors see it.
+    pub(super) fn context(&self) -> JobContext {
+        JobContext {
+            key: self.assignment.key.clone(),
+            job: self.job.clone(),
+            variables: Variables::build(&self.variable_inputs(), None),
+            slots: self.assignment.slots,
+            timeout: self.job.runner_info.job_timeout().min(LONGEST),
+        }
     }
 
     pub(super) fn variable_inputs(&self) -> VariableInputs<'_> {

@@ -34,7 +34,7 @@ impl JobControl {
         Self { state: watch::Sender::new(None) }
     }
 
-    /// Asks the job to end. A weaker wish than an earlier one changes nothing.
+    /// Asks the job to end. A wish that is not firmer than an earlier one changes nothing.
     pub fn request(&self, wish: CancelState) {
         self.state.send_if_modified(|state| {
             let firmer = firmness(Some(wish)) > firmness(*state);
@@ -63,13 +63,48 @@ impl JobControl {
             Ok(None) | Err(_) => std::future::pending().await,
         }
     }
+
+    /// The wish, if it is at least as firm as `least`.
+    pub(super) fn at_least(&self, least: CancelState) -> Option<CancelState> {
+        self.state().filter(|wish| firmness(Some(*wish)) >= firmness(Some(least)))
+    }
+
+    /// Wishes as they come.
+    pub(super) fn changes(&self) -> watch::Receiver<Option<CancelState>> {
+        self.state.subscribe()
+    }
 }
 
+/// How firm a wish is.
 fn firmness(state: Option<CancelState>) -> u8 {
     match state {
         None => 0,
         Some(CancelState::Graceful) => 1,
         Some(CancelState::Interrupted) => 2,
-        Some(CancelState::Abort) => 3,
+        Some(CancelState::Abort | CancelState::InterruptedAtOnce) => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_firmest_wish_wins_and_the_first_of_equals() {
+        let control = JobControl::new();
+        assert_eq!(control.state(), None);
+        assert_eq!(control.at_least(CancelState::Graceful), None);
+        control.request(CancelState::Graceful);
+        assert_eq!(control.requested(CancelState::Graceful).await, CancelState::Graceful);
+        assert_eq!(control.at_least(CancelState::Interrupted), None);
+        control.request(CancelState::Interrupted);
+        control.request(CancelState::Graceful);
+        assert_eq!(control.at_least(CancelState::Graceful), Some(CancelState::Interrupted));
+        let waiting = control.clone();
+        let waiting = tokio::spawn(async move { waiting.requested(CancelState::Abort).await });
+        control.request(CancelState::InterruptedAtOnce);
+        control.request(CancelState::Abort);
+        assert_eq!(waiting.await.unwrap(), CancelState::InterruptedAtOnce);
+        assert_eq!(control.state(), Some(CancelState::InterruptedAtOnce));
     }
 }

@@ -4,6 +4,7 @@ use runner_api::FailureReason;
 
 use super::context::JobTask;
 use super::record::Record;
+use super::refuse::Refusal;
 use crate::journal::Verdict;
 use crate::log::{Delivery, FinalState, JobLog, TraceSender};
 
@@ -13,19 +14,19 @@ pub(super) async fn deliver(
     task: &JobTask,
     log: &JobLog,
     sender: &TraceSender,
-    record: &mut Record,
+    record: &Record,
     verdict: Verdict,
 ) {
-    record.update(|progress| progress.verdict = Some(verdict.clone()));
-    let finished = async {
-        log.finish().await?;
-        log.sync().await
-    };
-    if let Err(error) = finished.await {
-        // What is on the disk already is sent all the same.
-        tracing::error!(job = %task.assignment.key, %error, "the end of the job's log is lost");
-    }
     let key = &task.assignment.key;
+    // The log first: whoever finds the verdict delivers it with the log as it is then, and nothing must be missing.
+    if let Err(error) = log.finish().await {
+        // What is on the disk already is sent all the same.
+        tracing::error!(job = %key, %error, "the end of the job's log is lost");
+    }
+    record.update(|progress| progress.verdict = Some(verdict.clone()));
+    if let Err(error) = log.sync().await {
+        tracing::warn!(job = %key, %error, "the end of the job's log may not survive the end of this machine");
+    }
     match sender.finish(final_state(&verdict, &task.job().features.failure_reasons)).await {
         Delivery::Delivered => {
             tracing::info!(job = %key, failure = ?verdict.failure, exit_code = verdict.exit_code, "job finished");
@@ -38,9 +39,20 @@ pub(super) async fn deliver(
         Delivery::GivenUp(why) => {
             tracing::error!(job = %key, %why, "the job's end could not be reported; it is kept for the next start");
         }
+        // The sender ended before its time: the state at least is told without it.
         Delivery::Interrupted => {
-            tracing::error!(job = %key, "reporting the job's end was interrupted; it is kept for the next start");
+            tracing::error!(job = %key, "sending the job's log was interrupted");
+            give_back(task, record, verdict, None).await;
         }
+    }
+}
+
+/// Tells GitLab the end of a job whose log cannot be sent. The record is removed when GitLab knows.
+pub(super) async fn give_back(task: &JobTask, record: &Record, verdict: Verdict, text: Option<String>) {
+    let known = &task.job().features.failure_reasons;
+    let refusal = Refusal { verdict, known, text, tries: task.runner.settings.final_update_tries };
+    if refusal.tell(&task.client()).await {
+        record.remove();
     }
 }
 

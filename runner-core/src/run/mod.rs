@@ -8,22 +8,30 @@
 //!
 //! A run owns its job's environment, log and sender; it is one task. What it knows that matters is written to the [journal](crate::journal).
 
+mod cleanup;
 mod context;
 mod control;
 mod deliver;
+mod ending;
+mod guard;
 mod life;
+mod limits;
 mod open;
 mod prepare;
 mod record;
+mod refuse;
 mod report;
 mod resolve;
 mod stage;
 mod task;
+mod walk;
 mod words;
 
 pub use control::JobControl;
 
 pub(crate) use context::{JobTask, RunnerContext};
+pub(crate) use guard::guarded;
 pub(crate) use open::info;
-pub(crate) use resolve::{Resolution, resolve_job};
+pub(crate) use refuse::Refusal;
+pub(crate) use resolve::resolve_job;
 pub(crate) use task::run_job;

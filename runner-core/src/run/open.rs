@@ -6,6 +6,7 @@ use runner_api::{Features, RunnerInfo};
 use secrecy::ExposeSecret;
 
 use super::context::JobTask;
+use super::guard::guarded;
 use crate::executor::Provider;
 use crate::log::{
     FilterSettings, JobLog, LogError, LogStorage, LogTask, MaskRules, SenderSettings, SenderTask, TraceSender,
@@ -56,11 +57,42 @@ fn features(executor: &Features) -> Features {
     features
 }
 
-/// Opens the job's log: a new one, or the one that an earlier process left.
-pub(super) async fn open_log(task: &JobTask) -> Result<(JobLog, LogTask, LogStorage), LogError> {
+/// A job's log and its line to GitLab, with the work behind them still to be done.
+pub(super) struct Opened {
+    log: JobLog,
+    log_task: LogTask,
+    pub(super) sender: TraceSender,
+    sender_task: SenderTask,
+}
+
+impl Opened {
+    /// Does the work behind log and line while `run` runs, and until everything of it has been worked off.
+    ///
+    /// # Panics
+    /// When `run` panics. A panic in the work behind log and line ends that work; `run` gets to know by its errors.
+    pub(super) fn with<R: Future<Output = ()>>(
+        self,
+        run: impl FnOnce(JobLog, TraceSender) -> R,
+    ) -> impl Future<Output = ()> {
+        let Self { log, log_task, sender, sender_task } = self;
+        // It gets the last handles: when they are dropped, the work beside it ends.
+        let run = Box::pin(run(log, sender));
+        let (kept, sent) = (guarded(log_task.run()), guarded(sender_task.run()));
+        async move {
+            let ((), kept, sent) = tokio::join!(run, kept, sent);
+            for panic in [kept.err(), sent.err()].into_iter().flatten() {
+                tracing::error!(%panic, "the work behind a job's log panicked");
+            }
+        }
+    }
+}
+
+/// Opens a job's log: a new one, or the one that an earlier process left.
+pub(super) async fn open_log(task: &JobTask) -> Result<Opened, LogError> {
     let inputs = task.variable_inputs();
     let resolved = FeatureFlags::of(&inputs);
-    let secrets = Variables::build(&inputs, None).secrets(task.job());
+    let variables = Variables::build(&inputs, None);
+    let secrets = variables.secrets(task.job());
     let features = &task.job().features;
     let rules = MaskRules::new(
         secrets.iter().map(ExposeSecret::expose_secret),
@@ -74,20 +106,14 @@ pub(super) async fn open_log(task: &JobTask) -> Result<(JobLog, LogTask, LogStor
         sections: features.trace_sections,
     };
     let storage = LogStorage::files(task.runner.journal.log_folder(&task.assignment.key)).await?;
-    let (log, work) = JobLog::open(storage.clone(), settings, Arc::clone(&task.runner.clock)).await?;
-    Ok((log, work, storage))
-}
-
-/// The line to GitLab for this job.
-pub(super) fn open_sender(task: &JobTask, log: &JobLog) -> (TraceSender, SenderTask) {
-    let inputs = task.variable_inputs();
-    let options = JobOptions::of(&inputs, &Variables::build(&inputs, None));
+    let (log, log_task) = JobLog::open(storage, settings, Arc::clone(&task.runner.clock)).await?;
+    let options = JobOptions::of(&inputs, &variables);
     let settings = SenderSettings {
         interval: task.runner.settings.trace_interval,
         final_update_tries: task.runner.settings.final_update_tries,
         debug: options.debug_trace || options.debug_services,
         ..SenderSettings::default()
     };
-    let client = task.runner.client.job(task.job().id, task.job().token.clone());
-    TraceSender::new(Arc::new(client), log, settings)
+    let (sender, sender_task) = TraceSender::new(Arc::new(task.client()), &log, settings);
+    Ok(Opened { log, log_task, sender, sender_task })
 }

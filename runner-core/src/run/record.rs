@@ -1,8 +1,10 @@
 //! [`Record`]: a job's progress, written down as it changes.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::JobControl;
+use super::context::JobTask;
 use crate::executor::JobKey;
 use crate::journal::{Journal, Progress};
 
@@ -12,34 +14,49 @@ pub(super) struct Record {
     journal: Arc<dyn Journal>,
     key: JobKey,
     control: JobControl,
-    progress: Progress,
+    progress: Mutex<Progress>,
 }
 
 impl Record {
-    pub(super) fn new(
-        journal: Arc<dyn Journal>,
-        key: JobKey,
-        control: JobControl,
-        progress: Progress,
-    ) -> Self {
-        Self { journal, key, control, progress }
+    /// The record of a job that has come as far as `progress` says. Nothing is written yet.
+    pub(super) fn of(task: &JobTask, progress: Progress) -> Self {
+        Self {
+            journal: task.runner.journal.clone(),
+            key: task.assignment.key.clone(),
+            control: task.control.clone(),
+            progress: Mutex::new(progress),
+        }
     }
 
-    /// Changes something and writes it down.
+    /// Changes something and writes it down, together with what the job has been asked for.
     ///
     /// A journal that cannot be written does not stop a job that runs: it only means that its end may be reported as a
     /// system failure if this process dies, too.
-    pub(super) fn update(&mut self, change: impl FnOnce(&mut Progress)) {
-        change(&mut self.progress);
-        self.progress.cancel = self.control.state();
-        if let Err(error) = self.journal.save(&self.key, &self.progress) {
+    pub(super) fn update(&self, change: impl FnOnce(&mut Progress)) {
+        let mut progress = self.lock();
+        change(&mut progress);
+        progress.cancel = self.control.state().or(progress.cancel);
+        if let Err(error) = self.journal.save(&self.key, &progress) {
             tracing::error!(job = %self.key, %error, "the job's progress cannot be written down");
         }
     }
 
+    /// Writes down what the job is asked for as soon as it is asked.
+    pub(super) async fn note_wishes(&self) -> Infallible {
+        let mut wishes = self.control.changes();
+        loop {
+            if wishes.borrow_and_update().is_some() {
+                self.update(|_| {});
+            }
+            if wishes.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// What is written down.
-    pub(super) fn progress(&self) -> &Progress {
-        &self.progress
+    pub(super) fn progress(&self) -> Progress {
+        self.lock().clone()
     }
 
     /// Forgets the job: it is over and GitLab knows.
@@ -47,5 +64,9 @@ impl Record {
         if let Err(error) = self.journal.remove(&self.key) {
             tracing::warn!(job = %self.key, %error, "the job's record cannot be removed");
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Progress> {
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

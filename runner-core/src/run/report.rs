@@ -1,13 +1,15 @@
 //! What is said of a job's end: in its log, and to GitLab.
 
 use std::fmt;
-use std::time::Duration;
 
 use runner_api::FailureReason;
 
-use super::stage::{StageOutcome, StopReason};
+use super::guard::Panic;
+use super::limits::StopReason;
+use super::stage::StageOutcome;
 use crate::executor::{EnvironmentError, StageEnd};
 use crate::journal::Verdict;
+use crate::variables::format_duration;
 
 /// Why a job failed: GitLab's reason, and the words for its log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +25,7 @@ impl Failure {
     }
 
     /// The failure of a stage that went as `outcome` says; `None` when it went well.
-    pub(super) fn of_stage(outcome: &StageOutcome, timeouts: Timeouts) -> Option<Self> {
+    pub(super) fn of_stage(outcome: &StageOutcome) -> Option<Self> {
         match outcome {
             StageOutcome::Ended(end) if end.is_success() => None,
             StageOutcome::Ended(end) => Some(Self {
@@ -34,28 +36,21 @@ impl Failure {
                 },
                 text: end.to_string(),
             }),
-            StageOutcome::Stopped(reason) => Some(Self::stopped(*reason, timeouts)),
+            StageOutcome::Stopped(reason) | StageOutcome::Stuck(reason) => Some(Self::stopped(*reason)),
             StageOutcome::Lost(error) => Some(Self::of_environment(error)),
             StageOutcome::Refused(text) => Some(Self::new(FailureReason::RunnerSystemFailure, text.clone())),
         }
     }
 
-    pub(super) fn stopped(reason: StopReason, timeouts: Timeouts) -> Self {
+    pub(super) fn stopped(reason: StopReason) -> Self {
         match reason {
             StopReason::Canceled | StopReason::Aborted => Self::new(FailureReason::JobCanceled, "canceled"),
-            StopReason::Interrupted => {
+            StopReason::Interrupted | StopReason::InterruptedAtOnce => {
                 Self::new(FailureReason::RunnerInterrupted, "aborted: the runner is being stopped")
             }
-            StopReason::JobTimeout => Self::new(
+            StopReason::JobTimeout(limit) | StopReason::StageTimeout(limit) => Self::new(
                 FailureReason::JobExecutionTimeout,
-                format!("execution took longer than {}", Hours(timeouts.job)),
-            ),
-            StopReason::StageTimeout => Self::new(
-                FailureReason::JobExecutionTimeout,
-                match timeouts.stage {
-                    Some((what, limit)) => format!("{what} took longer than {}", Hours(limit)),
-                    None => "a stage took too long".to_owned(),
-                },
+                format!("{} took longer than {}", limit.what, format_duration(limit.length)),
             ),
         }
     }
@@ -66,6 +61,10 @@ impl Failure {
             None => error.to_string(),
         };
         Self::new(error.failure_reason(), text)
+    }
+
+    pub(super) fn of_panic(panic: &Panic) -> Self {
+        Self::new(FailureReason::RunnerSystemFailure, panic.to_string())
     }
 
     /// Whether the runner or its surroundings are to blame, and not the job.
@@ -88,28 +87,6 @@ impl fmt::Display for Failure {
             write!(f, "Job failed (system failure): {}", self.text)
         } else {
             write!(f, "Job failed: {}", self.text)
-        }
-    }
-}
-
-/// Limits as they are named in messages.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Timeouts {
-    pub(super) job: Duration,
-    pub(super) stage: Option<(&'static str, Duration)>,
-}
-
-/// A duration as people read it in job logs: `1h0m0s`, `10m0s`, `5s`.
-pub(super) struct Hours(pub(super) Duration);
-
-impl fmt::Display for Hours {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let total = self.0.as_secs();
-        let (hours, minutes, seconds) = (total / 3600, total / 60 % 60, total % 60);
-        match (hours, minutes) {
-            (0, 0) => write!(f, "{seconds}s"),
-            (0, _) => write!(f, "{minutes}m{seconds}s"),
-            _ => write!(f, "{hours}h{minutes}m{seconds}s"),
         }
     }
 }

@@ -1,97 +1,131 @@
 //! Resolving a job that an earlier process accepted: its tail is saved, its end reported, its remains removed.
 //!
 //! Going on with such a job is the next step of this module; the journal holds what is needed for it. Today a job that was
-//! running is ended, and reported as a system failure.
+//! running is ended, and reported: as its script had ended, if that failed; as it was asked to end, if it was; otherwise as a
+//! system failure.
 
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use runner_api::FailureReason;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout};
 
+use super::JobControl;
+use super::cleanup::clean_up;
 use super::context::JobTask;
-use super::deliver::deliver;
-use super::open::{open_log, open_sender};
+use super::deliver::{deliver, give_back};
+use super::guard::guarded;
+use super::limits::{LONGEST, Limits, TimeLimit};
+use super::open::open_log;
 use super::record::Record;
 use super::report::Failure;
+use super::stage::StageRun;
+use super::task::rescue;
 use super::words::Words;
-use crate::executor::{
-    Adoption, CleanupReason, Environment, EnvironmentError, FollowEvent, JobContext, StageKey, StageStatus,
-    Stop,
-};
-use crate::journal::{Progress, Verdict};
-use crate::log::{JobLog, LogError};
-use crate::variables::Variables;
+use crate::executor::{Adoption, CleanupReason, Environment};
+use crate::journal::{CancelState, Progress};
+use crate::log::{Acknowledgement, JobLog, LogError};
 
-/// How long the stage of a lost job gets to end once it is asked to, beyond the grace.
-const MARGIN: Duration = Duration::from_secs(10);
-const CLEANUP: Duration = Duration::from_secs(60);
 /// Tries of finding an environment that cannot be told yet, with a pause between them.
 const TRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(3);
+/// How long one of them may take.
+const ANSWER: Duration = Duration::from_secs(60);
 
-/// What became of an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Resolution {
-    /// It was taken care of.
-    Done,
-    /// Its log cannot be opened; it was left alone.
-    Left,
+/// Resolves one entry of the journal. It is gone then, or kept because GitLab could not be told.
+pub(crate) async fn resolve_job(task: &JobTask, progress: Progress) {
+    let record = Record::of(task, progress);
+    if let Err(panic) = guarded(attempt(task, &record)).await {
+        tracing::error!(job = %task.assignment.key, %panic, "resolving a job of an earlier process panicked");
+        rescue(task, &record, &panic).await;
+    }
 }
 
-/// Resolves one entry of the journal.
-pub(crate) async fn resolve_job(task: &JobTask, progress: Progress) -> Resolution {
+async fn attempt(task: &JobTask, record: &Record) {
     let key = &task.assignment.key;
-    let verdict = progress.verdict.clone();
-    let mut record = Record::new(task.runner.journal.clone(), key.clone(), task.control.clone(), progress);
-    let (log, log_task, _) = match open_log(task).await {
+    let verdict = record.progress().verdict;
+    let opened = match open_log(task).await {
         Ok(opened) => opened,
         Err(error) => {
-            tracing::error!(job = %key, %error, "a job of an earlier process is left alone: its log cannot be opened");
-            return Resolution::Left;
+            tracing::error!(job = %key, %error, "the log of a job of an earlier process cannot be opened");
+            let verdict = match verdict {
+                Some(verdict) => verdict,
+                None => {
+                    end_environment(task, &record.progress(), None).await;
+                    outcome(&record.progress()).verdict()
+                }
+            };
+            return give_back(task, record, verdict, None).await;
         }
     };
-    let (sender, sender_task) = open_sender(task, &log);
-    let run = async {
-        let (log, sender) = (log, sender);
-        let verdict = match verdict {
-            // Everything was done but telling GitLab.
-            Some(verdict) => verdict,
-            None => abandon(task, &log, &mut record).await,
-        };
-        deliver(task, &log, &sender, &mut record, verdict).await;
-    };
-    tokio::join!(run, log_task.run(), sender_task.run());
-    Resolution::Done
+    // The earlier process may have died before GitLab heard from it, and GitLab takes no end of a job that nobody accepted.
+    let gone = opened.sender.acknowledge().await == Acknowledgement::Gone;
+    opened
+        .with(|log, sender| async move {
+            let verdict = match verdict {
+                // Everything was done but telling GitLab.
+                Some(verdict) => verdict,
+                None => {
+                    end_environment(task, &record.progress(), Some(&log)).await;
+                    let failure = outcome(&record.progress());
+                    say(task, &log, &failure).await;
+                    failure.verdict()
+                }
+            };
+            if gone {
+                tracing::info!(job = %key, "GitLab wants nothing more of a job of an earlier process");
+                if let Err(error) = log.remove().await {
+                    tracing::warn!(job = %key, %error, "the log cannot be removed");
+                }
+                return record.remove();
+            }
+            deliver(task, &log, &sender, record, verdict).await;
+        })
+        .await;
 }
 
-/// Ends a job that was running when the earlier process died.
-async fn abandon(task: &JobTask, log: &JobLog, record: &mut Record) -> Verdict {
-    let key = &task.assignment.key;
-    tracing::warn!(job = %key, "a job of an earlier process is ended and reported as a system failure");
-    if let Some(environment) = find(task, record.progress()).await {
-        let grace = task.runner.settings.grace;
-        if let Some(stage) = &record.progress().stage
-            && let Err(error) = save_tail(environment.as_ref(), log, stage, grace).await
-        {
-            tracing::error!(job = %key, %error, "the last output of the job is lost");
-        }
-        match environment.cleanup(CleanupReason::Abandoned, CLEANUP).await {
-            Ok(remains) => remains.items.iter().for_each(
-                |item| tracing::warn!(job = %key, remains = %item, "cleaning up left something behind"),
-            ),
-            Err(error) => tracing::warn!(job = %key, %error, "cleaning up failed"),
-        }
+/// How a job is reported whose run was cut off.
+fn outcome(progress: &Progress) -> Failure {
+    let script =
+        progress.script.as_ref().and_then(|script| Some((script.failure.clone()?, script.exit_code)));
+    if let Some((reason, exit_code)) = script {
+        let text = match exit_code {
+            Some(code) => format!("exit code {code}"),
+            None => format!("{reason}"),
+        };
+        return Failure { reason, exit_code, text };
     }
-    let failure = Failure::new(
-        FailureReason::RunnerSystemFailure,
-        "the runner was restarted while this job ran, and jobs are not continued after a restart",
-    );
+    match progress.cancel {
+        Some(CancelState::Graceful | CancelState::Abort) => {
+            Failure::new(FailureReason::JobCanceled, "canceled")
+        }
+        Some(CancelState::Interrupted | CancelState::InterruptedAtOnce) => {
+            Failure::new(FailureReason::RunnerInterrupted, "aborted: the runner was stopped")
+        }
+        None => Failure::new(
+            FailureReason::RunnerSystemFailure,
+            "the runner was restarted while this job ran, and jobs are not continued after a restart",
+        ),
+    }
+}
+
+async fn say(task: &JobTask, log: &JobLog, failure: &Failure) {
     let words = Words::new(log.clone(), task.runner.clock.clone());
     if let Err(error) = words.error(&failure.to_string()).await {
-        tracing::warn!(job = %key, %error, "the last line of the log is lost");
+        tracing::warn!(job = %task.assignment.key, %error, "the last line of the log is lost");
     }
-    failure.verdict()
+}
+
+/// Ends what the job left running, takes its last output, removes what it left.
+async fn end_environment(task: &JobTask, progress: &Progress, log: Option<&JobLog>) {
+    let key = &task.assignment.key;
+    tracing::warn!(job = %key, "a job of an earlier process is ended");
+    let Some(environment) = find(task, progress).await else { return };
+    if let (Some(log), Some(_)) = (log, &progress.stage)
+        && let Err(error) = save_tail(task, environment.as_ref(), log, progress).await
+    {
+        tracing::error!(job = %key, %error, "the last output of the job is lost");
+    }
+    clean_up(environment.as_ref(), key, CleanupReason::Abandoned).await;
 }
 
 /// The environment of the job, if it can still be reached.
@@ -99,64 +133,53 @@ async fn find(task: &JobTask, progress: &Progress) -> Option<Box<dyn Environment
     let key = &task.assignment.key;
     let handle = progress.handle.as_ref()?;
     let adopter = task.runner.provider.adopter()?;
-    let context = JobContext {
-        key: key.clone(),
-        job: task.job.clone(),
-        variables: Variables::build(&task.variable_inputs(), None),
-        slots: task.assignment.slots,
-        timeout: task.job().runner_info.job_timeout(),
-    };
+    let context = task.context();
     for _ in 0..TRIES {
-        match adopter.adopt(handle, &context).await {
-            Ok(Adoption::Live(environment)) => return Some(environment),
-            Ok(Adoption::RetryLater(error)) => {
+        match timeout(ANSWER, adopter.adopt(handle, &context)).await {
+            Ok(Ok(Adoption::Live(environment))) => return Some(environment),
+            Ok(Ok(Adoption::RetryLater(error))) => {
                 tracing::debug!(job = %key, %error, "the job's place cannot be told yet");
-                sleep(PAUSE).await;
             }
-            Ok(Adoption::Gone(error)) => {
+            Ok(Ok(Adoption::Gone(error))) => {
                 tracing::info!(job = %key, %error, "the job's place is gone");
                 return None;
             }
-            Ok(Adoption::NotOurs) => {
+            Ok(Ok(Adoption::NotOurs)) => {
                 tracing::warn!(job = %key, "something else is where the job's place should be; it is left alone");
                 return None;
             }
-            Err(error) => {
+            Ok(Err(error)) => {
                 tracing::warn!(job = %key, %error, "the job's place cannot be found again");
                 return None;
             }
+            Err(_) => tracing::debug!(job = %key, "looking for the job's place does not end"),
         }
+        sleep(PAUSE).await;
     }
     None
 }
 
 /// Asks the stage to end, and takes what it printed until then.
 async fn save_tail(
+    task: &JobTask,
     environment: &dyn Environment,
     log: &JobLog,
-    stage: &StageKey,
-    grace: Duration,
+    progress: &Progress,
 ) -> Result<(), LogError> {
-    if let Err(error) = environment.stop(stage, Stop::Terminate { grace }).await {
-        tracing::warn!(%stage, %error, "the request to stop a stage may not have arrived");
-    }
-    let deadline = Instant::now() + grace + MARGIN;
-    let mut failures = 0;
-    while failures < TRIES {
-        let mut events = environment.follow(stage, log.offset(stage));
-        let broken: EnvironmentError = loop {
-            match timeout_at(deadline, events.next()).await {
-                Ok(Some(FollowEvent::Frame(frame))) => log.append(stage, frame).await?,
-                Ok(Some(FollowEvent::Ended(_)) | None) | Err(_) => return log.flush_stage(stage).await,
-                Ok(Some(FollowEvent::Broken(error))) => break error,
-            }
-        };
-        match environment.status(stage).await {
-            Ok(StageStatus::NotStarted | StageStatus::Lost(_)) => break,
-            _ => tracing::debug!(%stage, error = %broken, "following a stage broke off"),
-        }
-        failures += 1;
-        sleep(PAUSE).await;
-    }
-    log.flush_stage(stage).await
+    let Some(key) = &progress.stage else { return Ok(()) };
+    let control = JobControl::new();
+    control.request(CancelState::InterruptedAtOnce);
+    let run = StageRun {
+        environment,
+        log,
+        control: &control,
+        key,
+        limits: Limits {
+            job: TimeLimit::from_now("the rest of the job", LONGEST),
+            stage: None,
+            least: CancelState::Graceful,
+        },
+        grace: task.runner.settings.grace,
+    };
+    run.resume().await.map(drop)
 }

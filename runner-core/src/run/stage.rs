@@ -3,38 +3,23 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::JobControl;
+use super::ending::Ending;
+use super::limits::{Limits, StopReason};
 use crate::executor::{
-    Environment, EnvironmentError, FollowEvent, OutputFrame, StageEnd, StageInput, StageKey, StageStatus,
-    Stop,
+    Cause, Environment, EnvironmentError, FollowEvent, StageEnd, StageInput, StageKey, StageStatus,
 };
-use crate::journal::CancelState;
-use crate::log::{JobLog, LogError};
+use crate::log::{JobLog, LineKind, LogError};
 
 /// Pause before the first repeated call; doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How long an environment may fail to say anything definite before its stage counts as lost.
 const PATIENCE: Duration = Duration::from_secs(120);
-/// What an environment gets beyond the grace to see a stage end, before and after it is killed.
-const MARGIN: Duration = Duration::from_secs(10);
-
-/// Why the core ended a stage before it ended by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StopReason {
-    /// GitLab asked for it, gracefully.
-    Canceled,
-    /// The runner is being stopped.
-    Interrupted,
-    /// GitLab asked for it, at once.
-    Aborted,
-    /// The job's time is over.
-    JobTimeout,
-    /// The stage's own time is over.
-    StageTimeout,
-}
+/// How long it may take to answer once.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// How a stage went.
 #[derive(Debug)]
@@ -43,264 +28,211 @@ pub(super) enum StageOutcome {
     Ended(StageEnd),
     /// The core ended it.
     Stopped(StopReason),
+    /// The core tried to end it, for this reason, and it goes on all the same.
+    Stuck(StopReason),
     /// Its place is gone or does not answer; how it ended is not known.
     Lost(EnvironmentError),
     /// It was not run: the job asks for something that does not exist.
     Refused(String),
 }
 
-/// What may end a stage early.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct StageLimits {
-    /// When the job has to be over.
-    pub(super) job_deadline: Instant,
-    /// When the stage has to be over, if it has a limit of its own.
-    pub(super) stage_deadline: Option<Instant>,
-    /// The weakest wish that ends it.
-    pub(super) least: CancelState,
+/// A stage in its place, with the log that its output goes to.
+#[derive(Clone, Copy)]
+pub(super) struct StageRun<'a> {
+    pub(super) environment: &'a dyn Environment,
+    pub(super) log: &'a JobLog,
+    pub(super) control: &'a JobControl,
+    pub(super) key: &'a StageKey,
+    pub(super) limits: Limits,
     /// Time between asking its processes to end and killing them.
     pub(super) grace: Duration,
 }
 
-/// Runs one try of a stage to its end, however it comes.
-///
-/// # Errors
-/// When the log cannot be written: the job cannot go on then.
-pub(super) async fn run_stage(
-    environment: &dyn Environment,
-    log: &JobLog,
-    control: &JobControl,
-    key: &StageKey,
-    input: StageInput,
-    limits: StageLimits,
-) -> Result<StageOutcome, LogError> {
-    let started = Instant::now();
-    let mut pause = FIRST_PAUSE;
-    loop {
-        if let Some(reason) = due(control, limits) {
+impl StageRun<'_> {
+    /// Runs one try of the stage to its end, however it comes.
+    ///
+    /// # Errors
+    /// When the log cannot be written: the job cannot go on then.
+    pub(super) async fn run(self, input: StageInput) -> Result<StageOutcome, LogError> {
+        if let Some(reason) = self.limits.due(self.control) {
             return Ok(StageOutcome::Stopped(reason));
         }
-        let Err(error) = environment.start(key, input.clone()).await else { break };
-        tracing::debug!(stage = %key, %error, "starting a stage failed");
-        match environment.status(key).await {
-            Ok(StageStatus::Running | StageStatus::Ended(_)) => break,
-            Ok(StageStatus::Lost(error)) => return Ok(StageOutcome::Lost(error)),
-            Ok(StageStatus::NotStarted | StageStatus::Unknown) | Err(_) => {}
-        }
-        if !error.is_retriable() || started.elapsed() > PATIENCE {
-            return Ok(StageOutcome::Lost(error));
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
-    follow_stage(environment, log, control, key, limits).await
-}
-
-/// Follows a stage that was started, by this process or an earlier one.
-///
-/// # Errors
-/// As [`run_stage`].
-pub(super) async fn follow_stage(
-    environment: &dyn Environment,
-    log: &JobLog,
-    control: &JobControl,
-    key: &StageKey,
-    limits: StageLimits,
-) -> Result<StageOutcome, LogError> {
-    let mut ending = Ending { environment, control, key, limits, phase: Phase::Running };
-    let mut pause = FIRST_PAUSE;
-    let mut silent_since = Instant::now();
-    let outcome = 'again: loop {
-        let mut events = environment.follow(key, log.offset(key));
-        let broken = loop {
-            let event = tokio::select! {
-                biased;
-                gave_up = ending.step() => match gave_up {
-                    Some(error) => break 'again StageOutcome::Lost(error),
-                    None => continue,
-                },
-                event = events.next() => event,
-            };
-            match event {
-                Some(FollowEvent::Frame(frame)) => {
-                    pause = FIRST_PAUSE;
-                    silent_since = Instant::now();
-                    match append(log, key, frame, &mut ending).await {
-                        // The environment left something out: it is asked again from where the log ends.
-                        Err(error) if error.is_gap() => break None,
-                        appended => appended?,
-                    }
-                }
-                Some(FollowEvent::Ended(end)) => break 'again StageOutcome::Ended(end),
-                Some(FollowEvent::Broken(error)) => break Some(error),
-                None => break None,
-            }
-        };
-        // An ended stream is not a result: only the status tells.
-        match environment.status(key).await {
-            Ok(StageStatus::Lost(error)) => break StageOutcome::Lost(error),
-            Ok(StageStatus::NotStarted) => {
-                let cause = crate::executor::Cause::System;
-                break StageOutcome::Lost(EnvironmentError::new(
-                    cause,
-                    format!("the place does not know stage {key}"),
-                ));
-            }
-            Ok(StageStatus::Running | StageStatus::Ended(_)) => {}
-            Ok(StageStatus::Unknown) | Err(_) if silent_since.elapsed() > PATIENCE => {
-                let error = broken.unwrap_or_else(|| {
-                    EnvironmentError::new(
-                        crate::executor::Cause::Outage,
-                        format!("the place is silent about stage {key}"),
-                    )
-                });
-                break StageOutcome::Lost(error);
-            }
-            Ok(StageStatus::Unknown) | Err(_) => {}
-        }
-        tokio::select! {
-            () = sleep(pause) => {}
-            gave_up = ending.step() => if let Some(error) = gave_up { break StageOutcome::Lost(error) },
-        }
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    };
-    log.flush_stage(key).await?;
-    Ok(match (outcome, ending.reason()) {
-        // What the core asked for is what happened, whatever status the processes left with.
-        (StageOutcome::Ended(_), Some(reason)) => StageOutcome::Stopped(reason),
-        (outcome, _) => outcome,
-    })
-}
-
-/// Appends a frame; while that waits for room, the stage can still be stopped.
-async fn append(
-    log: &JobLog,
-    key: &StageKey,
-    frame: OutputFrame,
-    ending: &mut Ending<'_>,
-) -> Result<(), LogError> {
-    let appended = log.append(key, frame);
-    tokio::pin!(appended);
-    loop {
-        tokio::select! {
-            biased;
-            result = &mut appended => return result,
-            gave_up = ending.step() => if gave_up.is_some() {
-                // The end of patience is found again by the caller, with nothing left to append.
-                return appended.await;
-            },
-        }
-    }
-}
-
-/// Waits until somebody wants the job to end, at least as firmly as `least`, or its time is over.
-pub(super) async fn stop_reason(
-    control: &JobControl,
-    least: CancelState,
-    job_deadline: Instant,
-) -> StopReason {
-    let limits = StageLimits { job_deadline, stage_deadline: None, least, grace: Duration::ZERO };
-    loop {
-        if let Some(reason) = due(control, limits) {
-            return reason;
-        }
-        tokio::select! {
-            _ = control.requested(least) => {}
-            () = sleep_until(job_deadline) => {}
-        }
-    }
-}
-
-/// The limit that is over or the wish that was uttered, if any.
-fn due(control: &JobControl, limits: StageLimits) -> Option<StopReason> {
-    let now = Instant::now();
-    match control.state() {
-        Some(CancelState::Abort) => return Some(StopReason::Aborted),
-        Some(CancelState::Interrupted) if limits.least != CancelState::Abort => {
-            return Some(StopReason::Interrupted);
-        }
-        Some(CancelState::Graceful) if limits.least == CancelState::Graceful => {
-            return Some(StopReason::Canceled);
-        }
-        _ => {}
-    }
-    if now >= limits.job_deadline {
-        return Some(StopReason::JobTimeout);
-    }
-    limits.stage_deadline.filter(|deadline| now >= *deadline).map(|_| StopReason::StageTimeout)
-}
-
-/// Ends a stage step by step: ask, kill, give up.
-struct Ending<'a> {
-    environment: &'a dyn Environment,
-    control: &'a JobControl,
-    key: &'a StageKey,
-    limits: StageLimits,
-    phase: Phase,
-}
-
-#[derive(Clone, Copy)]
-enum Phase {
-    Running,
-    /// Asked to end; killed at the given time.
-    Asked(StopReason, Instant),
-    /// Killed; given up at the given time.
-    Killed(StopReason, Instant),
-}
-
-impl Ending<'_> {
-    fn reason(&self) -> Option<StopReason> {
-        match self.phase {
-            Phase::Running => None,
-            Phase::Asked(reason, _) | Phase::Killed(reason, _) => Some(reason),
-        }
+        self.attend(Some(input)).await
     }
 
-    /// Waits for the next step and takes it. `Some`: nothing more can be done.
+    /// Follows a stage that an earlier process started.
     ///
-    /// Dropping it while it waits changes nothing; a request that was on its way is sent again.
-    async fn step(&mut self) -> Option<EnvironmentError> {
-        match self.phase {
-            Phase::Running => {
-                self.wait_for_a_reason().await;
-                let reason = due(self.control, self.limits)?;
-                let how = match reason {
-                    StopReason::Aborted if self.limits.grace.is_zero() => Stop::Kill,
-                    _ => Stop::Terminate { grace: self.limits.grace },
-                };
-                self.ask(how).await;
-                self.phase = Phase::Asked(reason, Instant::now() + self.limits.grace + MARGIN);
-                None
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub(super) async fn resume(self) -> Result<StageOutcome, LogError> {
+        self.attend(None).await
+    }
+
+    async fn attend(self, input: Option<StageInput>) -> Result<StageOutcome, LogError> {
+        let ending = Ending::new(self.environment, self.control, self.key, self.limits, self.grace);
+        let watch = Watch { environment: self.environment, log: self.log, key: self.key, ending: &ending };
+        let outcome = tokio::select! {
+            biased;
+            reason = ending.run() => StageOutcome::Stuck(reason),
+            outcome = watch.stage(input) => outcome?,
+        };
+        self.log.flush_stage(self.key).await?;
+        Ok(match (outcome, ending.reason()) {
+            // What the core asked for is what happened, whatever status the processes left with.
+            (StageOutcome::Ended(_), Some(reason)) => StageOutcome::Stopped(reason),
+            (outcome, _) => outcome,
+        })
+    }
+}
+
+/// Starts and follows; [`Ending`] does its work beside it.
+struct Watch<'a> {
+    environment: &'a dyn Environment,
+    log: &'a JobLog,
+    key: &'a StageKey,
+    ending: &'a Ending<'a>,
+}
+
+/// How a stream ended.
+enum Stream {
+    /// With the stage.
+    Ended(StageEnd),
+    /// Too early. Says whether anything came before, and what went wrong if that is known.
+    Broken(bool, Option<EnvironmentError>),
+}
+
+impl Watch<'_> {
+    async fn stage(&self, input: Option<StageInput>) -> Result<StageOutcome, LogError> {
+        if let Some(input) = input {
+            if let Some(outcome) = self.start(input).await {
+                return Ok(outcome);
             }
-            Phase::Asked(reason, at) => {
-                sleep_until(at).await;
-                self.ask(Stop::Kill).await;
-                self.phase = Phase::Killed(reason, Instant::now() + MARGIN);
-                None
+            if self.ending.reason().is_some() {
+                // It may have begun after the request to end.
+                self.ending.terminate().await;
             }
-            Phase::Killed(_, at) => {
-                sleep_until(at).await;
-                let text = format!("stage {} did not end although it was killed", self.key);
-                Some(EnvironmentError::new(crate::executor::Cause::System, text))
+        }
+        self.follow().await
+    }
+
+    /// `None`: the stage has begun.
+    async fn start(&self, input: StageInput) -> Option<StageOutcome> {
+        let begun = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut last = None;
+        loop {
+            if self.ending.reason().is_none() {
+                tokio::select! {
+                    biased;
+                    started = self.environment.start(self.key, input.clone()) => match started {
+                        Ok(_) => return None,
+                        Err(error) => {
+                            tracing::debug!(stage = %self.key, %error, "starting a stage failed");
+                            last = Some(error);
+                        }
+                    },
+                    // Whether the call took effect is asked below.
+                    _ = self.ending.begun() => {}
+                }
+            }
+            match self.status().await {
+                Some(StageStatus::Running | StageStatus::Ended(_)) => return None,
+                Some(StageStatus::Lost(error)) => return Some(StageOutcome::Lost(error)),
+                Some(StageStatus::NotStarted) if self.ending.reason().is_some() => {
+                    return self.ending.reason().map(StageOutcome::Stopped);
+                }
+                _ => {}
+            }
+            if let Some(error) = last.take_if(|error| !error.is_retriable() || begun.elapsed() > PATIENCE) {
+                return Some(StageOutcome::Lost(error));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    async fn follow(&self) -> Result<StageOutcome, LogError> {
+        let mut pause = FIRST_PAUSE;
+        // Since when nothing definite is known.
+        let mut unsure: Option<Instant> = None;
+        loop {
+            let (progress, error) = match self.read().await? {
+                Stream::Ended(end) => return Ok(StageOutcome::Ended(end)),
+                Stream::Broken(progress, error) => (progress, error),
+            };
+            if progress {
+                pause = FIRST_PAUSE;
+                unsure = None;
+            }
+            let out_of_patience = unsure.get_or_insert_with(Instant::now).elapsed() > PATIENCE;
+            // An ended stream is not a result: only the status tells.
+            match self.status().await {
+                Some(StageStatus::Lost(error)) => return Ok(StageOutcome::Lost(error)),
+                Some(StageStatus::NotStarted) => {
+                    return Ok(self.ending.reason().map_or_else(
+                        || StageOutcome::Lost(self.trouble(Cause::System, "the place does not know")),
+                        StageOutcome::Stopped,
+                    ));
+                }
+                Some(StageStatus::Running) => unsure = None,
+                Some(StageStatus::Ended(end)) if out_of_patience => {
+                    self.tell_missing_output(error.as_ref()).await?;
+                    return Ok(StageOutcome::Ended(end));
+                }
+                Some(StageStatus::Unknown) | None if out_of_patience => {
+                    let silent = || self.trouble(Cause::Outage, "the place is silent about");
+                    return Ok(StageOutcome::Lost(error.unwrap_or_else(silent)));
+                }
+                Some(StageStatus::Ended(_) | StageStatus::Unknown) | None => {}
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Takes output from where the log ends until the stream ends.
+    async fn read(&self) -> Result<Stream, LogError> {
+        let mut events = self.environment.follow(self.key, self.log.offset(self.key));
+        let mut progress = false;
+        loop {
+            match events.next().await {
+                Some(FollowEvent::Frame(frame)) => match self.log.append(self.key, frame).await {
+                    // The environment left something out: it is asked again from where the log ends.
+                    Err(error) if error.is_gap() => return Ok(Stream::Broken(progress, None)),
+                    appended => {
+                        appended?;
+                        progress = true;
+                    }
+                },
+                Some(FollowEvent::Ended(end)) => return Ok(Stream::Ended(end)),
+                Some(FollowEvent::Broken(error)) => {
+                    tracing::debug!(stage = %self.key, %error, "following a stage broke off");
+                    return Ok(Stream::Broken(progress, Some(error)));
+                }
+                None => return Ok(Stream::Broken(progress, None)),
             }
         }
     }
 
-    async fn wait_for_a_reason(&self) {
-        let first = self
-            .limits
-            .stage_deadline
-            .map_or(self.limits.job_deadline, |at| at.min(self.limits.job_deadline));
-        tokio::select! {
-            _ = self.control.requested(self.limits.least) => {}
-            () = sleep_until(first) => {}
+    /// `None`: no answer.
+    async fn status(&self) -> Option<StageStatus> {
+        match timeout(ANSWER, self.environment.status(self.key)).await {
+            Ok(Ok(status)) => Some(status),
+            Ok(Err(error)) => {
+                tracing::debug!(stage = %self.key, %error, "the status of a stage cannot be told");
+                None
+            }
+            Err(_) => None,
         }
     }
 
-    async fn ask(&self, how: Stop) {
-        if let Err(error) = self.environment.stop(self.key, how).await {
-            // Asked again with the next, firmer step.
-            tracing::warn!(stage = %self.key, %error, "the request to stop a stage may not have arrived");
-        }
+    async fn tell_missing_output(&self, error: Option<&EnvironmentError>) -> Result<(), LogError> {
+        let why = error.map(|error| format!(": {error}")).unwrap_or_default();
+        let text = format!("the end of {}'s output is missing{why}", self.key);
+        self.log.line(LineKind::Warning, text).await
+    }
+
+    fn trouble(&self, cause: Cause, what: &str) -> EnvironmentError {
+        EnvironmentError::new(cause, format!("{what} stage {}", self.key))
     }
 }

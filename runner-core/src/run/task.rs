@@ -1,81 +1,101 @@
 //! The task of one job.
 
-use runner_api::{FailureReason, JobUpdate};
+use std::convert::Infallible;
+
+use runner_api::FailureReason;
 use tokio::sync::watch;
 
 use super::JobControl;
 use super::context::JobTask;
-use super::deliver::deliver;
+use super::deliver::{deliver, give_back};
+use super::guard::{Panic, guarded};
 use super::life::live;
-use super::open::{open_log, open_sender};
+use super::open::open_log;
 use super::record::Record;
 use super::report::Failure;
 use super::words::Words;
 use crate::journal::{CancelState, Progress, Verdict};
-use crate::log::{Acknowledgement, Directive, JobLog, LogError, TraceSender};
+use crate::log::{Acknowledgement, Directive, JobLog, TraceSender};
 
-/// Runs an accepted job to its end.
+/// Runs an accepted job to its end. A panic in it fails the job and goes no further.
 pub(crate) async fn run_job(task: &JobTask) {
-    let mut record = Record::new(
-        task.runner.journal.clone(),
-        task.assignment.key.clone(),
-        task.control.clone(),
-        Progress::default(),
-    );
-    let (log, log_task, _) = match open_log(task).await {
+    let record = Record::of(task, Progress::default());
+    if let Err(panic) = guarded(attempt(task, &record)).await {
+        tracing::error!(job = %task.assignment.key, %panic, "the run of a job panicked");
+        rescue(task, &record, &panic).await;
+    }
+}
+
+/// Reports a job whose run panicked where nothing else could report it.
+pub(super) async fn rescue(task: &JobTask, record: &Record, panic: &Panic) {
+    let verdict = record.progress().verdict.unwrap_or_else(|| Failure::of_panic(panic).verdict());
+    give_back(task, record, verdict, None).await;
+}
+
+async fn attempt(task: &JobTask, record: &Record) {
+    let opened = match open_log(task).await {
         Ok(opened) => opened,
         Err(error) => {
-            refuse(task, &record, &error).await;
+            tracing::error!(job = %task.assignment.key, %error, "the job's log cannot be opened; the job is given back");
+            let verdict = Verdict::failed(FailureReason::RunnerSystemFailure);
+            give_back(task, record, verdict, Some(error.to_string())).await;
             return;
         }
     };
-    let (sender, sender_task) = open_sender(task, &log);
     // GitLab takes no log of a job that nobody has accepted, so the sender starts after that.
-    let acknowledged = sender.acknowledge().await;
+    let acknowledged = opened.sender.acknowledge().await;
     if acknowledged == Acknowledgement::Gone {
         tracing::info!(job = %task.assignment.key, "the job is not this runner's any more");
         record.remove();
         return;
     }
-    let run = async {
-        // The last handles: when they are dropped, the tasks beside this one end.
-        let (log, sender) = (log, sender);
-        let failure = match acknowledged {
-            Acknowledgement::CancelRequested => Some(Failure::new(FailureReason::JobCanceled, "canceled")),
-            Acknowledgement::Accepted | Acknowledgement::Gone => work(task, &log, &sender, &mut record).await,
-        };
-        let verdict = failure.as_ref().map_or(Verdict::SUCCESS, Failure::verdict);
-        deliver(task, &log, &sender, &mut record, verdict).await;
-    };
-    tokio::join!(run, log_task.run(), sender_task.run());
+    opened
+        .with(|log, sender| async move {
+            let words = Words::new(log.clone(), task.runner.clock.clone());
+            let failure = match acknowledged {
+                Acknowledgement::CancelRequested => {
+                    Some(Failure::new(FailureReason::JobCanceled, "canceled"))
+                }
+                Acknowledgement::Accepted | Acknowledgement::Gone => {
+                    Box::pin(work(task, &log, &sender, record)).await
+                }
+            };
+            let last = match &failure {
+                None => words.info("Job succeeded").await,
+                Some(failure) => words.error(&failure.to_string()).await,
+            };
+            if let Err(error) = last {
+                tracing::warn!(job = %task.assignment.key, %error, "the last line of the log is lost");
+            }
+            let verdict = failure.as_ref().map_or(Verdict::SUCCESS, Failure::verdict);
+            deliver(task, &log, &sender, record, verdict).await;
+        })
+        .await;
 }
 
-/// Lives the job while listening to GitLab, and writes its last line.
-async fn work(task: &JobTask, log: &JobLog, sender: &TraceSender, record: &mut Record) -> Option<Failure> {
-    let words = Words::new(log.clone(), task.runner.clock.clone());
+/// Lives the job while listening to GitLab; `None` is success.
+async fn work(task: &JobTask, log: &JobLog, sender: &TraceSender, record: &Record) -> Option<Failure> {
     let lived = tokio::select! {
-        lived = live(task, log, record) => lived,
+        lived = guarded(live(task, log, record)) => lived,
         never = obey(sender.directive(), &task.control) => match never {},
+        never = record.note_wishes() => match never {},
     };
-    let failure = match lived {
-        Ok(failure) => failure,
-        Err(error) => {
-            tracing::error!(job = %task.assignment.key, %error, "the job's log cannot be written");
+    let key = &task.assignment.key;
+    match lived {
+        Ok(Ok(failure)) => failure,
+        Ok(Err(error)) => {
+            tracing::error!(job = %key, %error, "the job's log cannot be written");
             Some(Failure::new(FailureReason::RunnerSystemFailure, error.to_string()))
         }
-    };
-    let last = match &failure {
-        None => words.info("Job succeeded").await,
-        Some(failure) => words.error(&failure.to_string()).await,
-    };
-    if let Err(error) = last {
-        tracing::warn!(job = %task.assignment.key, %error, "the last line of the log is lost");
+        Err(panic) => {
+            tracing::error!(job = %key, %panic, "the run of a job panicked");
+            Some(Failure::of_panic(&panic))
+        }
     }
-    failure
 }
 
 /// Passes GitLab's wishes on.
-async fn obey(mut directive: watch::Receiver<Directive>, control: &JobControl) -> std::convert::Infallible {
+async fn obey(mut directive: watch::Receiver<Directive>, control: &JobControl) -> Infallible {
     loop {
         match *directive.borrow_and_update() {
             Directive::Run => {}
@@ -87,18 +107,4 @@ async fn obey(mut directive: watch::Receiver<Directive>, control: &JobControl) -
             std::future::pending::<()>().await;
         }
     }
-}
-
-/// Gives a job back whose log cannot be kept: nothing has been started for it.
-async fn refuse(task: &JobTask, record: &Record, error: &LogError) {
-    tracing::error!(job = %task.assignment.key, %error, "the job's log cannot be opened; the job is given back as failed");
-    let reason = FailureReason::RunnerSystemFailure.for_server(&task.job().features.failure_reasons);
-    let client = task.runner.client.job(task.job().id, task.job().token.clone());
-    // Accepted first, because GitLab takes no end of a job that nobody has accepted.
-    client.update(&JobUpdate::running()).await;
-    if let Some(error) = client.update(&JobUpdate::failed(reason)).await.error {
-        tracing::error!(job = %task.assignment.key, %error, "the failure could not be reported");
-        return;
-    }
-    record.remove();
 }

@@ -1,0 +1,355 @@
+//! The walk through a plan: decides what still runs after a failure, and which failure is reported.
+//!
+//! | What happened | What still runs |
+//! | --- | --- |
+//! | the first stage fails, or takes too long | nothing |
+//! | sources take too long | nothing |
+//! | sources, cache or artifacts cannot be fetched | stages for failures, cleanup stage |
+//! | a step fails, is canceled or takes too long | after_script, stages for failures, cleanup stage |
+//! | an ask to end before the steps | nothing |
+//! | an ask to end after the steps | everything |
+//! | the job's time is over, an abort, a lost place, a stage that does not end | nothing |
+//!
+//! The environment's cleanup always runs; it is not the walk's.
+
+use std::time::Duration;
+
+use runner_api::FailureReason;
+use tokio::time::sleep;
+
+use super::life::Life;
+use super::limits::{Limits, StopReason, TimeLimit, after};
+use super::record::Record;
+use super::report::{Failure, cut_off};
+use super::stage::{StageOutcome, StageRun};
+use crate::journal::{CancelState, Verdict};
+use crate::log::LogError;
+use crate::plan::{Plan, Runs, StageKind, StagePlan};
+use crate::script::{self, ScriptError, StageContext};
+use crate::variables::{JobStatus, Variables, flags};
+
+/// Limit for after_script when the job's own cannot be used.
+const AFTER_SCRIPT_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Pauses between tries of a stage: the first one, doubled up to the longest one.
+struct Pauses {
+    next: Duration,
+    longest: Duration,
+}
+
+/// A walk through the stages of a plan.
+pub(super) struct Walk<'a> {
+    life: &'a Life<'a>,
+    plan: &'a Plan,
+    variables: &'a Variables,
+    /// Began with the preparation of the place, which the first stage is a part of.
+    preparing: Option<TimeLimit>,
+}
+
+/// How far a job may still go after a stage.
+enum Next {
+    /// On with the plan.
+    Go,
+    /// Only what is meant for failures.
+    Fail(Failure),
+    /// Nothing: the place is of no more use.
+    Halt(Failure),
+    /// Nothing, and this counts more than what happened before: the job's time is over, or it is not wanted any more.
+    Over(Failure),
+}
+
+/// How a stage is run.
+#[derive(Clone, Copy)]
+struct How {
+    limit: Option<TimeLimit>,
+    /// The weakest wish that ends it.
+    least: CancelState,
+    /// What scripts see as `CI_JOB_STATUS`.
+    status: JobStatus,
+}
+
+impl How {
+    /// Up to the steps.
+    fn up_to_steps(limit: Option<TimeLimit>) -> Self {
+        Self { limit, least: CancelState::Graceful, status: JobStatus::Running }
+    }
+
+    /// After the steps: a graceful ask to end comes too late.
+    fn after_steps(limit: Option<TimeLimit>, status: JobStatus) -> Self {
+        Self { limit, least: CancelState::Abort, status }
+    }
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn new(
+        life: &'a Life<'a>,
+        plan: &'a Plan,
+        variables: &'a Variables,
+        preparing: Option<TimeLimit>,
+    ) -> Self {
+        Self { life, plan, variables, preparing }
+    }
+
+    /// Walks to the end; `None` is success.
+    pub(super) async fn walk(&self, record: &Record) -> Result<Option<Failure>, LogError> {
+        let mut failure = None;
+        let mut stages = self.stages(Runs::WhileGood).filter(|stage| stage.kind != StageKind::Step);
+        let fetched = loop {
+            let Some(stage) = stages.next() else { break true };
+            match self.stage(stage, How::up_to_steps(self.limit_of(stage.kind)), record).await? {
+                Next::Go => {}
+                Next::Fail(found) => {
+                    failure = Some(found);
+                    break false;
+                }
+                Next::Halt(found) | Next::Over(found) => return Ok(Some(found)),
+            }
+        };
+        let mut status = if fetched { JobStatus::Success } else { JobStatus::Failed };
+        let (script_limit, after_script_limit) =
+            if fetched { self.script_limits().await? } else { (None, AFTER_SCRIPT_TIMEOUT) };
+        if fetched {
+            for stage in self.stages(Runs::WhileGood).filter(|stage| stage.kind == StageKind::Step) {
+                match self.stage(stage, How::up_to_steps(script_limit), record).await? {
+                    Next::Go => {}
+                    Next::Fail(found) => {
+                        status = status_after(&found);
+                        failure = Some(found);
+                        break;
+                    }
+                    Next::Halt(found) | Next::Over(found) => return Ok(Some(found)),
+                }
+            }
+        }
+        let verdict = failure.as_ref().map_or(Verdict::SUCCESS, Failure::verdict);
+        record.update(|progress| progress.script = Some(verdict));
+
+        if fetched {
+            match self.after_script(status, after_script_limit, record).await? {
+                Next::Go => {}
+                Next::Fail(found) => failure = failure.or(Some(found)),
+                Next::Halt(found) => return Ok(failure.or(Some(found))),
+                Next::Over(found) => return Ok(Some(found)),
+            }
+        }
+        let runs = if failure.is_none() { Runs::OnSuccess } else { Runs::OnFailure };
+        for stage in self.stages(runs) {
+            match self.stage(stage, How::after_steps(None, status), record).await? {
+                Next::Go => {}
+                // The first failure of a job is the one that is reported.
+                Next::Fail(found) => failure = failure.or(Some(found)),
+                Next::Halt(found) => return Ok(failure.or(Some(found))),
+                Next::Over(found) => return Ok(Some(found)),
+            }
+        }
+        for stage in self.stages(Runs::Last) {
+            match self.stage(stage, How::after_steps(None, status), record).await? {
+                Next::Go => {}
+                Next::Fail(found) | Next::Halt(found) => {
+                    tracing::warn!(job = %self.life.task.assignment.key, reason = %found, "cleanup stage failed");
+                }
+                Next::Over(found) => return Ok(Some(found)),
+            }
+        }
+        Ok(failure)
+    }
+
+    fn stages(&self, runs: Runs) -> impl Iterator<Item = &StagePlan> {
+        self.plan.stages().iter().filter(move |stage| stage.runs == runs)
+    }
+
+    async fn after_script(
+        &self,
+        status: JobStatus,
+        limit: Duration,
+        record: &Record,
+    ) -> Result<Next, LogError> {
+        let Some(stage) = self.stages(Runs::AfterSteps).next() else { return Ok(Next::Go) };
+        let limit = TimeLimit::from_now("after_script", limit);
+        let next = self.stage(stage, How::after_steps(Some(limit), status), record).await?;
+        let Next::Fail(failure) = next else { return Ok(next) };
+        if !self.plan.options().after_script_ignore_errors {
+            return Ok(Next::Fail(failure));
+        }
+        let text = format!("after_script failed, but job will continue unaffected: {}", failure.text);
+        self.life.words.warning(&text).await?;
+        Ok(Next::Go)
+    }
+
+    /// Runs a stage with all its tries.
+    async fn stage(&self, stage: &StagePlan, how: How, record: &Record) -> Result<Next, LogError> {
+        if stage.is_empty() {
+            return Ok(Next::Go);
+        }
+        let mut pauses = self.pauses();
+        let mut attempt = 1;
+        loop {
+            let next = match self.before(stage, attempt) {
+                Some(before) => self.attempt(before, 1, how, record).await?,
+                None => Next::Go,
+            };
+            let next = match next {
+                Next::Go => self.attempt(stage, attempt, how, record).await?,
+                // A try in a folder that could not be emptied would prove nothing.
+                next => next,
+            };
+            let Next::Fail(failure) = next else { return Ok(next) };
+            if attempt >= stage.attempts || stage.refusal().is_some() {
+                return Ok(Next::Fail(failure));
+            }
+            attempt += 1;
+            self.life.words.warning("Retrying...").await?;
+            let limits = self.limits(how);
+            tokio::select! {
+                () = sleep(pauses.take()) => {}
+                reason = limits.reached(self.life.control) => {
+                    return self.judge(stage, StageOutcome::Stopped(reason)).await;
+                }
+            }
+        }
+    }
+
+    /// What has to run before this try of a stage.
+    fn before(&self, stage: &StagePlan, attempt: u16) -> Option<&StagePlan> {
+        let wanted = stage.kind == StageKind::GetSources && attempt == 2;
+        self.stages(Runs::BeforeSecondAttempt).next().filter(|before| wanted && !before.is_empty())
+    }
+
+    async fn attempt(
+        &self,
+        stage: &StagePlan,
+        attempt: u16,
+        how: How,
+        record: &Record,
+    ) -> Result<Next, LogError> {
+        let life = self.life;
+        let key = stage.key(attempt);
+        life.words.open(&stage.name, &stage.headline).await?;
+        let context =
+            StageContext { job: life.task.job(), variables: self.variables, job_status: how.status };
+        let outcome = match script::render(self.plan, stage, &context) {
+            Ok(input) => {
+                record.update(|progress| progress.stage = Some(key.clone()));
+                let run = StageRun {
+                    environment: life.environment,
+                    log: life.log,
+                    control: life.control,
+                    key: &key,
+                    limits: self.limits(how),
+                    grace: life.task.runner.settings.grace,
+                };
+                run.run(input).await?
+            }
+            Err(ScriptError::Refused(text)) => StageOutcome::Refused(text),
+        };
+        life.words.close(&stage.name).await?;
+        self.judge(stage, outcome).await
+    }
+
+    /// What follows from a stage's outcome.
+    async fn judge(&self, stage: &StagePlan, outcome: StageOutcome) -> Result<Next, LogError> {
+        let words = self.life.words;
+        let Some(failure) = Failure::of_stage(&outcome) else { return Ok(Next::Go) };
+        Ok(match outcome {
+            StageOutcome::Ended(_) if stage.kind == StageKind::PrepareScript => {
+                let hint = "see https://docs.gitlab.com/runner/shells/#shell-profile-loading";
+                let text = format!("prepare environment: {} ({hint})", failure.text);
+                Next::Halt(Failure { text, ..failure })
+            }
+            StageOutcome::Ended(_) | StageOutcome::Refused(_) => Next::Fail(failure),
+            StageOutcome::Stopped(StopReason::StageTimeout(_)) => {
+                words.warning(&cut_off(&stage.name)).await?;
+                match stage.kind {
+                    StageKind::Step | StageKind::AfterScript => Next::Fail(failure),
+                    _ => Next::Halt(failure),
+                }
+            }
+            StageOutcome::Stopped(StopReason::JobTimeout(_)) => {
+                words.warning(&cut_off(&stage.name)).await?;
+                Next::Over(failure)
+            }
+            StageOutcome::Stopped(reason @ (StopReason::Canceled | StopReason::Interrupted)) => {
+                if stage.kind != StageKind::Step {
+                    return Ok(Next::Over(failure));
+                }
+                if reason == StopReason::Canceled {
+                    words.warning("script canceled externally (UI, API)").await?;
+                }
+                Next::Fail(failure)
+            }
+            StageOutcome::Stopped(StopReason::Aborted | StopReason::InterruptedAtOnce) => Next::Over(failure),
+            StageOutcome::Stuck(_) => {
+                words.warning(&format!("{} did not end although it was killed", stage.name)).await?;
+                Next::Over(failure)
+            }
+            StageOutcome::Lost(_) => Next::Halt(failure),
+        })
+    }
+
+    fn limits(&self, how: How) -> Limits {
+        Limits { job: self.life.limit, stage: how.limit, least: how.least }
+    }
+
+    /// The own limit of a stage before the steps.
+    fn limit_of(&self, kind: StageKind) -> Option<TimeLimit> {
+        match kind {
+            StageKind::PrepareScript => self.preparing,
+            StageKind::GetSources => {
+                let length = self.life.task.runner.settings.get_sources_timeout;
+                self.life.own_limit("getting the sources", length)
+            }
+            _ => None,
+        }
+    }
+
+    /// The limits of all steps together and of after_script, as the job asks for them: both must fit into its time.
+    async fn script_limits(&self) -> Result<(Option<TimeLimit>, Duration), LogError> {
+        let options = self.plan.options();
+        let script = match options.script_timeout {
+            Some(length) if self.fits("RUNNER_SCRIPT_TIMEOUT", length, "none").await? => Some(length),
+            _ => None,
+        };
+        let mut after_script = options.after_script_timeout;
+        if after_script != AFTER_SCRIPT_TIMEOUT
+            && !self.fits("RUNNER_AFTER_SCRIPT_TIMEOUT", after_script, "5m0s").await?
+        {
+            after_script = AFTER_SCRIPT_TIMEOUT;
+        }
+        Ok((script.map(|length| TimeLimit::from_now("the script", length)), after_script))
+    }
+
+    /// Whether a limit ends before the job's time; says so if not.
+    async fn fits(&self, variable: &str, length: Duration, instead: &str) -> Result<bool, LogError> {
+        let fits = after(length) <= self.life.limit.end;
+        if !fits {
+            let text = format!("{variable} is longer than what is left of the job's time; using {instead}");
+            self.life.words.warning(&text).await?;
+        }
+        Ok(fits)
+    }
+
+    fn pauses(&self) -> Pauses {
+        let seconds =
+            |next, longest| Pauses { next: Duration::from_secs(next), longest: Duration::from_secs(longest) };
+        match self.plan.flags().is_on(flags::USE_EXPONENTIAL_BACKOFF_STAGE_RETRY) {
+            true => seconds(5, 300),
+            false => seconds(1, 5),
+        }
+    }
+}
+
+impl Pauses {
+    fn take(&mut self) -> Duration {
+        let pause = self.next;
+        self.next = (pause * 2).min(self.longest);
+        pause
+    }
+}
+
+fn status_after(failure: &Failure) -> JobStatus {
+    match failure.reason {
+        FailureReason::JobCanceled | FailureReason::RunnerInterrupted => JobStatus::Canceled,
+        FailureReason::JobExecutionTimeout => JobStatus::TimedOut,
+        _ => JobStatus::Failed,
+    }
+}

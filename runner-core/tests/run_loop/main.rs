@@ -1,0 +1,18 @@
+//! The run of jobs and the run loop, against GitLab's side of the Runner API.
+//!
+//! Two grounds: real HTTP with real processes, and virtual time in one process with places that do what a test says.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
+
+mod support;
+
+mod attempts;
+mod crash;
+mod delivery;
+mod ends;
+mod panics;
+mod places;
+mod polling;
+mod refusals;
+mod stages;
+mod stopping;

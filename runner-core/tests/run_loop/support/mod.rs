@@ -1,0 +1,13 @@
+//! What the tests share.
+
+mod fake;
+mod gitlab;
+mod payload;
+mod rig;
+mod shell;
+
+pub(crate) use fake::{Act, Fake};
+pub(crate) use gitlab::GitLab;
+pub(crate) use payload::Payload;
+pub(crate) use rig::{Rig, Running};
+pub(crate) use shell::PlainShell;
