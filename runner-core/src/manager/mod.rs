@@ -55,8 +55,8 @@ impl Manager {
     }
 
     /// Resolves what an earlier process left, then polls and runs jobs until [`ManagerHandle::drain`] or
-    /// [`ManagerHandle::interrupt`] was called and the last job has ended. Each runner polls as soon as its own
-    /// jobs are resolved.
+    /// [`ManagerHandle::interrupt`] was called and the last job has ended. Each runner polls as soon as nothing is left of its own
+    /// earlier jobs; telling GitLab of them goes on beside that.
     ///
     /// # Cancel safety
     /// Dropping the future stops polling and leaves running jobs' tasks to the runtime; use the handle to stop in order.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use futures_util::future::join_all;
+use tokio::sync::oneshot;
 
 use super::poller::chain;
 use super::runner::Runner;
@@ -61,17 +62,26 @@ fn is_of(runner: &Runner, key: &JobKey) -> bool {
     runner.context.identity.token.short() == key.runner
 }
 
-/// Resolves the entries of a runner, then removes what none of its live jobs owns.
+/// Ends what is left of the runner's jobs, then removes what no job owns. Telling GitLab goes on beside what comes next: a
+/// server that cannot be told of one job must not keep the runner from others.
 pub(super) async fn resolve(runner: &Arc<Runner>, shared: &Arc<Shared>, left: Left) {
     let Left { jobs, unknown } = left;
-    join_all(jobs.into_iter().map(|(assignment, progress)| entry(runner, shared, assignment, progress)))
-        .await;
+    let settled: Vec<_> =
+        jobs.into_iter().map(|(assignment, progress)| entry(runner, shared, assignment, progress)).collect();
+    // What settles drops its end of the channel.
+    join_all(settled).await;
     if let Err(panic) = guarded(sweep(runner, shared, unknown)).await {
         tracing::error!(runner = %runner.name(), %panic, "looking for remains panicked");
     }
 }
 
-async fn entry(runner: &Arc<Runner>, shared: &Arc<Shared>, assignment: Assignment, progress: Progress) {
+/// Starts to resolve an entry; the answer ends when nothing of the job is left.
+fn entry(
+    runner: &Arc<Runner>,
+    shared: &Arc<Shared>,
+    assignment: Assignment,
+    progress: Progress,
+) -> oneshot::Receiver<()> {
     let project = assignment.job.job_info.project_id;
     let lease = shared.slots.retake(&assignment.key.runner, project, assignment.slots);
     let key = assignment.key.clone();
@@ -84,13 +94,14 @@ async fn entry(runner: &Arc<Runner>, shared: &Arc<Shared>, assignment: Assignmen
         reservation: Reservation::new("an earlier process"),
         control,
     };
-    let resolved = Box::pin(async {
-        if let Err(panic) = guarded(resolve_job(&task, progress)).await {
+    let (settled, settles) = oneshot::channel();
+    shared.spawn(key, job, async move {
+        if let Err(panic) = guarded(resolve_job(&task, progress, settled)).await {
             tracing::error!(job = %task.assignment.key, %panic, "resolving a job of an earlier process panicked");
         }
+        drop(lease);
     });
-    shared.listed(key, job, resolved).await;
-    drop(lease);
+    settles
 }
 
 /// Removes what earlier processes created and no job owns.

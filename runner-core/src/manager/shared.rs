@@ -43,29 +43,13 @@ impl Shared {
         }
     }
 
-    /// Runs a job's task; it is listed while it runs.
+    /// Runs a job's task; it is listed from now until the task has ended.
     pub(super) fn spawn(
         self: &Arc<Self>,
         key: JobKey,
         job: Job,
         task: impl Future<Output = ()> + Send + 'static,
     ) {
-        let listed = self.listed(key, job, task);
-        self.tasks.spawn(listed);
-    }
-
-    /// Runs something that the manager waits for at its end, but that is no job.
-    pub(super) fn spawn_aside(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task);
-    }
-
-    /// The same future; its job is listed from now until the future has ended or is dropped.
-    pub(super) fn listed<F: Future>(
-        self: &Arc<Self>,
-        key: JobKey,
-        job: Job,
-        task: F,
-    ) -> impl Future<Output = F::Output> + use<F> {
         let control = job.control.clone();
         lock(&self.jobs).insert(key.clone(), job);
         // Afterwards, so that a wish that comes meanwhile is not missed.
@@ -73,10 +57,15 @@ impl Shared {
             control.request(wish);
         }
         let listed = Listed { shared: Arc::clone(self), key };
-        async move {
+        self.tasks.spawn(async move {
             let _listed = listed;
-            task.await
-        }
+            task.await;
+        });
+    }
+
+    /// Runs something that the manager waits for at its end, but that is no job.
+    pub(super) fn spawn_aside(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.spawn(task);
     }
 
     pub(super) fn jobs(&self) -> Vec<(JobKey, Job)> {

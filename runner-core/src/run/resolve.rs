@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use runner_api::FailureReason;
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::JobControl;
@@ -22,7 +23,7 @@ use super::stage::StageRun;
 use super::task::rescue;
 use super::words::Words;
 use crate::executor::{Adoption, CleanupReason, Environment};
-use crate::journal::{CancelState, Progress};
+use crate::journal::{CancelState, Progress, Verdict};
 use crate::log::{Acknowledgement, JobLog, LogError};
 
 /// Tries of finding an environment that cannot be told yet, with a pause between them.
@@ -32,46 +33,34 @@ const PAUSE: Duration = Duration::from_secs(3);
 const ANSWER: Duration = Duration::from_secs(60);
 
 /// Resolves one entry of the journal. It is gone then, or kept because GitLab could not be told.
-pub(crate) async fn resolve_job(task: &JobTask, progress: Progress) {
+///
+/// `settled` is dropped as soon as nothing of the job runs or exists any more: what is left then is to tell GitLab.
+pub(crate) async fn resolve_job(task: &JobTask, progress: Progress, settled: oneshot::Sender<()>) {
     let record = Record::of(task, progress);
-    if let Err(panic) = guarded(attempt(task, &record)).await {
+    if let Err(panic) = guarded(attempt(task, &record, settled)).await {
         tracing::error!(job = %task.assignment.key, %panic, "resolving a job of an earlier process panicked");
         rescue(task, &record, &panic).await;
     }
 }
 
-async fn attempt(task: &JobTask, record: &Record) {
+async fn attempt(task: &JobTask, record: &Record, settled: oneshot::Sender<()>) {
     let key = &task.assignment.key;
-    let verdict = record.progress().verdict;
     let opened = match open_log(task).await {
         Ok(opened) => opened,
         Err(error) => {
             tracing::error!(job = %key, %error, "the log of a job of an earlier process cannot be opened");
-            let verdict = match verdict {
-                Some(verdict) => verdict,
-                None => {
-                    end_environment(task, &record.progress(), None).await;
-                    outcome(&record.progress()).verdict()
-                }
-            };
+            let verdict = end(task, record, None).await;
+            drop(settled);
             return give_back(task, record, verdict, None).await;
         }
     };
-    // The earlier process may have died before GitLab heard from it, and GitLab takes no end of a job that nobody accepted.
-    let gone = opened.sender.acknowledge().await == Acknowledgement::Gone;
     opened
         .with(|log, sender| async move {
-            let verdict = match verdict {
-                // Everything was done but telling GitLab.
-                Some(verdict) => verdict,
-                None => {
-                    end_environment(task, &record.progress(), Some(&log)).await;
-                    let failure = outcome(&record.progress());
-                    say(task, &log, &failure).await;
-                    failure.verdict()
-                }
-            };
-            if gone {
+            let verdict = end(task, record, Some(&log)).await;
+            drop(settled);
+            // The earlier process may have died before GitLab heard from it, and GitLab takes no end of a job that nobody
+            // accepted.
+            if sender.acknowledge().await == Acknowledgement::Gone {
                 tracing::info!(job = %key, "GitLab wants nothing more of a job of an earlier process");
                 if let Err(error) = log.remove().await {
                     tracing::warn!(job = %key, %error, "the log cannot be removed");
@@ -81,6 +70,23 @@ async fn attempt(task: &JobTask, record: &Record) {
             deliver(task, &log, &sender, record, verdict).await;
         })
         .await;
+}
+
+/// Ends what is left of a job; how it is reported. Nothing is left when everything was done but telling GitLab.
+async fn end(task: &JobTask, record: &Record, log: Option<&JobLog>) -> Verdict {
+    let progress = record.progress();
+    if let Some(verdict) = progress.verdict {
+        return verdict;
+    }
+    end_environment(task, &progress, log).await;
+    let failure = outcome(&progress);
+    if let Some(log) = log {
+        let words = Words::new(log.clone(), task.runner.clock.clone());
+        if let Err(error) = words.error(&failure.to_string()).await {
+            tracing::warn!(job = %task.assignment.key, %error, "the last line of the log is lost");
+        }
+    }
+    failure.verdict()
 }
 
 /// How a job is reported whose run was cut off.
@@ -105,13 +111,6 @@ fn outcome(progress: &Progress) -> Failure {
             FailureReason::RunnerSystemFailure,
             "the runner was restarted while this job ran, and jobs are not continued after a restart",
         ),
-    }
-}
-
-async fn say(task: &JobTask, log: &JobLog, failure: &Failure) {
-    let words = Words::new(log.clone(), task.runner.clock.clone());
-    if let Err(error) = words.error(&failure.to_string()).await {
-        tracing::warn!(job = %task.assignment.key, %error, "the last line of the log is lost");
     }
 }
 

@@ -169,10 +169,10 @@ async fn a_place_that_lived_on_is_asked_to_end_and_its_tail_is_kept() {
     assert_eq!(rig.gitlab.end(job), ("failed".into(), Some("runner_system_failure".into()), None));
     let trace = rig.gitlab.trace(job);
     assert!(trace.contains("\none\ntwo\nthree\n"), "{trace}");
-    assert_eq!(
-        fake.calls_of(&["adopt", "terminate", "cleanup"]),
-        ["adopt", "terminate step_script", "cleanup Abandoned"]
-    );
+    let calls = fake.calls_of(&["acquire", "adopt", "terminate", "cleanup"]);
+    let second = calls.iter().position(|call| call == "adopt").unwrap();
+    // Nothing new is taken before nothing is left.
+    assert_eq!(calls[second..second + 4], ["adopt", "terminate step_script", "cleanup Abandoned", "acquire"]);
     rig.end().await;
 }
 
@@ -303,24 +303,18 @@ async fn entries_of_others_are_left_alone() {
 }
 
 #[tokio::test]
-async fn what_is_left_is_resolved_beside_the_polling_of_other_runners() {
+async fn a_job_whose_end_cannot_be_told_keeps_nobody_from_polling() {
     let rig = Rig::over_http().await;
-    let tokens = [rig.gitlab.create_tagged_runner("a"), rig.gitlab.create_tagged_runner("b")];
+    let token = rig.gitlab.create_runner();
     let fake = Fake::new().on("step_script", Act::held().prints("one\n"));
-    let process = Process::start(&rig, Manager::builder().runner(rig.entry(&tokens[0], fake.clone())));
-    let left = rig.gitlab.enqueue_tagged(Payload::new(["true"]), "a");
-    rig.gitlab.shows(left, "one\n").await;
-    process.dies().await;
-    // Its end cannot be told.
+    let left = left_behind(&rig, &token, &fake, Payload::new(["true"])).await;
     rig.gitlab.fault("update_job:*:500");
-    let job = rig.gitlab.enqueue_tagged(Payload::new(["true"]), "b");
-    let builder = Manager::builder()
-        .runner(rig.entry(&tokens[0], Fake::new()))
-        .runner(rig.entry(&tokens[1], Fake::new()))
-        .concurrent(5);
-    let running = rig.start_with(builder);
-    rig.gitlab.until("the other runner asks", |gitlab| gitlab.job(job)?.assigned_at).await;
+    let running = rig.start_with(Manager::builder().runner(rig.entry(&token, Fake::new())).concurrent(5));
+    let job = rig.gitlab.enqueue(Payload::new(["true"]));
+    rig.gitlab.until("the runner asks", |gitlab| gitlab.job(job)?.assigned_at).await;
     assert_eq!(rig.gitlab.state(left), JobState::Running);
+    let listed: Vec<u64> = running.handle.jobs().iter().map(|job| job.key.job).collect();
+    assert!(listed.contains(&left.0), "{listed:?}");
     rig.gitlab.clear_faults();
     rig.gitlab.finished(left).await;
     rig.gitlab.finished(job).await;
