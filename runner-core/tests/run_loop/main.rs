@@ -7,6 +7,7 @@
 mod support;
 
 mod attempts;
+mod chaos;
 mod crash;
 mod delivery;
 mod ends;

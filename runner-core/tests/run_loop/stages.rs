@@ -154,6 +154,18 @@ async fn masked_values_do_not_reach_gitlab() {
 }
 
 #[tokio::test]
+async fn contents_of_masked_files_do_not_reach_gitlab() {
+    let payload =
+        Payload::new(["echo it is in $(basename $KEY); cat $KEY"]).masked_file("KEY", "hunter2-hunter2\n");
+    let (rig, job) = run(payload).await;
+    assert_eq!(rig.gitlab.end(job), ("success".into(), None, None));
+    let trace = rig.gitlab.trace(job);
+    assert_order(&trace, &["it is in KEY\n", "[MASKED]\n"]);
+    assert!(!trace.contains("hunter2"), "{trace}");
+    rig.end().await;
+}
+
+#[tokio::test]
 async fn odd_fields_are_told_and_the_job_runs() {
     let payload = Payload::new(["echo runs"]).field("cache", json!("everything")).field("new", json!({}));
     let (rig, job) = run(payload).await;

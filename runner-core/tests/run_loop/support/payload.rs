@@ -50,6 +50,10 @@ impl Payload {
         self.any_variable(json!({ "key": key, "value": value, "masked": true }))
     }
 
+    pub(crate) fn masked_file(self, key: &str, value: &str) -> Self {
+        self.any_variable(json!({ "key": key, "value": value, "masked": true, "file": true }))
+    }
+
     fn any_variable(mut self, variable: Value) -> Self {
         self.0["variables"].as_array_mut().unwrap().push(variable);
         self
