@@ -72,6 +72,8 @@ impl Manager {
             }
         });
         join_all(runners).await;
+        // A manager without runners waits, too.
+        self.shared.stop.cancelled().await;
         self.shared.jobs_ended().await;
     }
 }

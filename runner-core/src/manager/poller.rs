@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use runner_api::{Job, JobAnswer, JobRequest, RunnerCredentials, UnreadableJob};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::requests::Shown;
 use super::runner::Runner;
@@ -15,8 +15,21 @@ use crate::executor::{AcquireError, Capacity, Cause, EnvironmentError, JobKey, R
 use crate::journal::{Assignment, FORMAT_VERSION, JournalError};
 use crate::run::{JobControl, JobTask, Refusal, RunnerContext, guarded, run_job};
 
-/// Asks for jobs, one at a time, until the manager stops.
+/// How long a provider may take to get a reservation back before its place is given to the next job all the same.
+const RELEASE: Duration = Duration::from_secs(60);
+
+/// Asks for jobs, one at a time, until the manager stops. A panic in it costs a pause.
 pub(super) async fn poll(runner: Arc<Runner>, shared: Arc<Shared>) {
+    while let Err(panic) = guarded(rounds(&runner, &shared)).await {
+        tracing::error!(runner = %runner.name(), %panic, "asking for jobs panicked");
+        tokio::select! {
+            () = shared.stop.cancelled() => return,
+            () = sleep(runner.refused()) => {}
+        }
+    }
+}
+
+async fn rounds(runner: &Arc<Runner>, shared: &Arc<Shared>) {
     let identity = &runner.context.identity;
     let credentials =
         RunnerCredentials::new(identity.token.clone()).with_system_id(identity.system_id.clone());
@@ -35,20 +48,20 @@ pub(super) async fn poll(runner: Arc<Runner>, shared: Arc<Shared>) {
             let turn = tokio::select! {
                 biased;
                 () = shared.stop.cancelled() => return,
-                turn = Turn::wait(&runner, &shared, &mut capacity) => turn,
+                turn = Turn::wait(runner, shared, &mut capacity) => turn,
             };
             match turn {
-                Ok(turn) => match ask(&runner, &shared, &request, turn).await {
+                Ok(turn) => match ask(runner, shared, &request, turn).await {
                     Some(pause) => pause,
                     None => return,
                 },
-                Err(error) => no_turn(&runner, &error),
+                Err(error) => no_turn(runner, &error),
             }
         };
         tokio::select! {
             biased;
             () = shared.stop.cancelled() => return,
-            () = pause.pass(&runner, &mut capacity) => {}
+            () = pause.pass(runner, &mut capacity) => {}
         }
         drop(place);
     }
@@ -210,9 +223,15 @@ async fn live(runner: Arc<Runner>, task: JobTask, lease: SlotLease, permits: Per
     if let Err(panic) = guarded(run_job(&task)).await {
         tracing::error!(job = %task.assignment.key, %panic, "the task of a job panicked; its end is reported by the next start");
     }
-    release(&runner.context, task.reservation).await;
+    let key = task.assignment.key.clone();
+    let mut released = Box::pin(release(&runner.context, task.reservation));
+    let in_time = timeout(RELEASE, &mut released).await.is_ok();
     drop((lease, permits));
     runner.freed.notify_waiters();
+    if !in_time {
+        tracing::warn!(job = %key, "the executor does not get the job's reservation back");
+        released.await;
+    }
 }
 
 async fn release(context: &RunnerContext, reservation: Reservation) {

@@ -117,7 +117,8 @@ impl Life<'_> {
         record: &Record,
     ) -> Result<Option<Failure>, LogError> {
         let settings = &self.task.runner.settings;
-        let preparing = self.own_limit("preparing the environment", settings.prepare_timeout);
+        let preparing =
+            self.own_limit("preparing the environment", "prepare_timeout", settings.prepare_timeout).await?;
         let place = match self.place(record, preparing).await? {
             Ok(place) => place,
             Err(failure) => return Ok(Some(failure)),
@@ -171,10 +172,20 @@ impl Life<'_> {
         })
     }
 
-    /// A limit from the configuration that begins now; one that is not below the job's own is none.
-    pub(super) fn own_limit(&self, what: &'static str, length: Option<Duration>) -> Option<TimeLimit> {
-        let length = length.filter(|length| !length.is_zero() && *length < self.limit.length)?;
-        Some(TimeLimit::from_now(what, length))
+    /// A limit from the configuration, the `setting`, that begins now; one that is not below the job's own is none.
+    pub(super) async fn own_limit(
+        &self,
+        what: &'static str,
+        setting: &str,
+        length: Option<Duration>,
+    ) -> Result<Option<TimeLimit>, LogError> {
+        let Some(length) = length.filter(|length| !length.is_zero()) else { return Ok(None) };
+        if length > self.limit.length {
+            let text = format!("{setting} of the runner is longer than the job's time; using the job's time");
+            self.words.warning(&text).await?;
+            return Ok(None);
+        }
+        Ok(Some(TimeLimit::from_now(what, length)))
     }
 
     /// Whether there are values to mask that were not known when the log was opened, because they contain the job's folders.

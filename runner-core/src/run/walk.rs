@@ -96,7 +96,8 @@ impl<'a> Walk<'a> {
         let mut stages = self.stages(Runs::WhileGood).filter(|stage| stage.kind != StageKind::Step);
         let fetched = loop {
             let Some(stage) = stages.next() else { break true };
-            match self.stage(stage, How::up_to_steps(self.limit_of(stage.kind)), record).await? {
+            let limit = self.limit_of(stage.kind).await?;
+            match self.stage(stage, How::up_to_steps(limit), record).await? {
                 Next::Go => {}
                 Next::Fail(found) => {
                     failure = Some(found);
@@ -291,14 +292,14 @@ impl<'a> Walk<'a> {
     }
 
     /// The own limit of a stage before the steps.
-    fn limit_of(&self, kind: StageKind) -> Option<TimeLimit> {
+    async fn limit_of(&self, kind: StageKind) -> Result<Option<TimeLimit>, LogError> {
         match kind {
-            StageKind::PrepareScript => self.preparing,
+            StageKind::PrepareScript => Ok(self.preparing),
             StageKind::GetSources => {
                 let length = self.life.task.runner.settings.get_sources_timeout;
-                self.life.own_limit("getting the sources", length)
+                self.life.own_limit("getting the sources", "get_sources_timeout", length).await
             }
-            _ => None,
+            _ => Ok(None),
         }
     }
 

@@ -152,6 +152,10 @@ async fn a_limit_for_sources_beyond_the_jobs_time_is_none() {
     running.drain().await;
     let trace = rig.gitlab.trace(job);
     assert!(trace.contains("Job failed: execution took longer than 10m0s\n"), "{trace}");
+    assert!(
+        trace.contains("WARNING: get_sources_timeout of the runner is longer than the job's time"),
+        "{trace}"
+    );
     rig.end().await;
 }
 

@@ -56,11 +56,13 @@ async fn a_panic_fails_its_job_and_nothing_else() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_while_room_is_looked_for_does_not_end_the_manager() {
-    let rig = Rig::in_process();
-    let fake = Fake::new().panics_at("acquire");
-    let running = rig.start(fake.clone());
-    let job = rig.gitlab.enqueue(Payload::new(["true"]));
-    assert_eq!(rig.gitlab.finished(job).await, JobState::Success);
-    running.drain().await;
-    rig.end().await;
+    for call in ["acquire", "capacity"] {
+        let rig = Rig::in_process();
+        let fake = Fake::new().panics_at(call);
+        let running = rig.start(fake.clone());
+        let job = rig.gitlab.enqueue(Payload::new(["true"]));
+        assert_eq!(rig.gitlab.finished(job).await, JobState::Success);
+        running.drain().await;
+        rig.end().await;
+    }
 }

@@ -392,3 +392,40 @@ async fn a_job_without_steps_still_runs_after_script() {
     assert!(fake.calls().contains(&"start after_script".to_owned()));
     rig.end().await;
 }
+
+/// None of an executor's calls can hold a job for ever.
+#[tokio::test(start_paused = true)]
+async fn calls_that_hang_are_given_up() {
+    let rig = Rig::in_process();
+    let fake = Fake::new().on("step_script", Act::held().ignores_kill());
+    let fake = ["terminate step_script", "kill step_script", "cleanup JobEnded", "release"]
+        .iter()
+        .fold(fake, |fake, call| fake.hangs_at(call));
+    let token = rig.gitlab.create_runner();
+    let running = rig.start_with(Manager::builder().runner(rig.entry(&token, fake.clone())));
+    let job = rig.gitlab.enqueue(Payload::new(["true"]).timeout(600));
+    rig.gitlab.finished(job).await;
+    assert_eq!(rig.gitlab.end(job).1.as_deref(), Some("job_execution_timeout"));
+    // The only place is used again, although the provider does not take the reservation back.
+    let next = rig.gitlab.enqueue(Payload::new(["true"]).field("steps", serde_json::json!([])));
+    assert_eq!(rig.gitlab.finished(next).await, JobState::Success);
+    running.handle.drain();
+    running.task.abort();
+    rig.gitlab.assert_nothing_odd();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_is_never_told_is_a_lost_place() {
+    let rig = Rig::in_process();
+    let fake = Fake::new().on("step_script", Act::held().always_breaks()).hangs_at("status step_script");
+    let running = rig.start(fake.clone());
+    let job = rig.gitlab.enqueue(Payload::new(["true"]));
+    fake.called("start step_script").await;
+    let begun = Instant::now();
+    rig.gitlab.finished(job).await;
+    running.drain().await;
+    assert_eq!(rig.gitlab.end(job).1.as_deref(), Some("runner_system_failure"));
+    let took = begun.elapsed().as_secs();
+    assert!((120..=180).contains(&took), "{took}");
+    rig.end().await;
+}

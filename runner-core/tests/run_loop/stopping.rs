@@ -5,6 +5,7 @@ use std::time::Duration;
 use runner_coordinator::core::{Endpoint, JobState, Options};
 use runner_core::executor::{JobKey, StageEnd};
 use runner_core::journal::CancelState;
+use runner_core::manager::Manager;
 use tokio::time::Instant;
 
 use crate::support::{Act, Fake, Payload, Rig};
@@ -139,6 +140,16 @@ async fn the_handle_lists_jobs_and_cancels_them() {
     assert_eq!(handle.jobs(), []);
     assert_eq!(rig.gitlab.end(one), ("failed".into(), Some("unknown_failure".into()), None));
     assert_eq!(rig.gitlab.end(two), ("failed".into(), Some("unknown_failure".into()), None));
+    rig.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manager_without_runners_waits_to_be_stopped() {
+    let rig = Rig::in_process();
+    let running = rig.start_with(Manager::builder());
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    assert!(!running.task.is_finished());
+    running.drain().await;
     rig.end().await;
 }
 

@@ -39,6 +39,7 @@ struct State {
     stages: BTreeMap<(JobKey, StageKey), Stage>,
     adoptable: bool,
     panic_at: Option<String>,
+    hang_at: Vec<String>,
 }
 
 enum Prepare {
@@ -245,6 +246,12 @@ impl Fake {
         self
     }
 
+    /// Calls that are written down like this never return.
+    pub(crate) fn hangs_at(self, call: &str) -> Self {
+        self.state(|state| state.hang_at.push(call.to_owned()));
+        self
+    }
+
     /// Tells whoever waits that there may be room again.
     pub(crate) fn capacity_changes(&self) {
         self.shared.capacity.send_replace(Capacity::UNLIMITED);
@@ -331,10 +338,20 @@ impl Fake {
 
     fn note(&self, call: impl Into<String>) {
         let call = call.into();
-        let panics = self.state(|state| {
-            state.calls.push(call.clone());
-            state.panic_at.take_if(|at| *at == call).is_some()
-        });
+        self.state(|state| state.calls.push(call.clone()));
+        self.panic_if_told(&call);
+    }
+
+    /// The same for a call that may hang.
+    async fn pass(&self, call: String) {
+        self.note(call.clone());
+        if self.read(|state| state.hang_at.contains(&call)) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn panic_if_told(&self, call: &str) {
+        let panics = self.state(|state| state.panic_at.take_if(|at| *at == call).is_some());
         assert!(!panics, "panic at {call}");
     }
 }
@@ -355,6 +372,7 @@ impl Provider for Fake {
     }
 
     fn capacity(&self) -> watch::Receiver<Capacity> {
+        self.panic_if_told("capacity");
         self.shared.capacity.subscribe()
     }
 
@@ -370,7 +388,7 @@ impl Provider for Fake {
     }
 
     async fn release(&self, _: Reservation) {
-        self.note("release");
+        self.pass("release".into()).await;
     }
 
     fn environment(
@@ -390,7 +408,7 @@ impl Provider for Fake {
 #[async_trait]
 impl Adopter for Fake {
     async fn adopt(&self, handle: &Handle, job: &JobContext) -> Result<Adoption, EnvironmentError> {
-        self.note("adopt");
+        self.pass("adopt".into()).await;
         assert_eq!(handle.value()["job"], job.key.to_string());
         Ok(Adoption::Live(Box::new(FakePlace { fake: self.clone(), job: job.key.clone() })))
     }
@@ -525,7 +543,7 @@ impl Environment for FakePlace {
     }
 
     async fn status(&self, key: &StageKey) -> Result<StageStatus, EnvironmentError> {
-        self.fake.note(format!("status {key}"));
+        self.fake.pass(format!("status {key}")).await;
         Ok(self.stage(key, |stage| match stage {
             None => StageStatus::NotStarted,
             Some(stage) if stage.act.blind > 0 => {
@@ -543,7 +561,7 @@ impl Environment for FakePlace {
             Stop::Kill => "kill",
         };
         sleep(self.stage(key, |stage| stage.map_or(Duration::ZERO, |stage| stage.act.stop_takes))).await;
-        self.fake.note(format!("{word} {key}"));
+        self.fake.pass(format!("{word} {key}")).await;
         self.stage(key, |stage| {
             let Some(stage) = stage.filter(|stage| stage.end.is_none()) else { return };
             stage.end = match how {
@@ -555,7 +573,7 @@ impl Environment for FakePlace {
     }
 
     async fn cleanup(&self, why: CleanupReason, _: Duration) -> Result<Remains, EnvironmentError> {
-        self.fake.note(format!("cleanup {why:?}"));
+        self.fake.pass(format!("cleanup {why:?}")).await;
         Ok(Remains::default())
     }
 }
