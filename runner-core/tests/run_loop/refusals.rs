@@ -96,7 +96,8 @@ async fn a_job_whose_log_breaks_is_failed_and_cleaned_up() {
     let job = rig.gitlab.enqueue(Payload::new(["true"]).after_script(["true"]));
     rig.gitlab.shows(job, "and on").await;
     let key = running.handle.jobs()[0].key.clone();
-    std::fs::remove_dir_all(rig.state().join(key.to_string()).join("log")).unwrap();
+    let entry = rig.state().join(key.to_string());
+    std::fs::rename(entry.join("log"), entry.join("elsewhere")).unwrap();
     assert_eq!(rig.gitlab.finished(job).await, JobState::Failed);
     running.drain().await;
     let reason = rig.gitlab.with(|gitlab, _| gitlab.job(job).unwrap().failure_reason.clone());
