@@ -2,6 +2,7 @@
 
 use std::io::{self, SeekFrom};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream;
@@ -19,6 +20,9 @@ use crate::watcher::{Watch, Watcher};
 
 /// How much is read at once.
 const READ: usize = 256 * 1024;
+
+/// How long nothing may happen before the supervisor is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
 /// The stage's frames from an offset on, then its end.
 pub(crate) fn follow(
@@ -120,7 +124,9 @@ impl Follower {
     async fn wait(&self) -> Result<(), EnvironmentError> {
         match &self.watch {
             Some(watch) => {
-                watch.changed().await;
+                // A supervisor that is killed may be seen closing its output while it still seems to live; then nothing
+                // happens any more, and only looking again tells.
+                let _ = tokio::time::timeout(LOOK_AGAIN, watch.changed()).await;
                 Ok(())
             }
             None => Err(self.error("its folder is not there")),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_util::StreamExt as _;
 use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask, Watches};
+use runner_frames::folder;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
@@ -66,6 +67,10 @@ impl Watcher {
         let table = Arc::clone(&self.table);
         let task = tokio::spawn(async move {
             while let Some(Ok(event)) = stream.next().await {
+                // Looking whether a supervisor lives opens and closes its control pipe: no news, or looking would never end.
+                if event.name.as_deref().is_some_and(|name| name == folder::CONTROL) {
+                    continue;
+                }
                 let all = event.mask.contains(EventMask::Q_OVERFLOW);
                 let table = lock(&table);
                 let wanted = table.iter().filter(|(descriptor, _)| all || **descriptor == event.wd);
