@@ -38,6 +38,12 @@ impl Program {
     }
 }
 
+/// Plain HTTP only, but the library wants to know a provider of TLS when any crate of the build switched TLS on.
+fn client() -> Client {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    Client::builder().no_proxy().build().unwrap()
+}
+
 impl Drop for Program {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -73,7 +79,7 @@ async fn jobs_of_a_folder_are_handed_out_and_told() {
     ];
     let program = Program::start(jobs.path(), &arguments);
     let api = format!("{}/api/v4", program.url);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = client();
 
     let registered = post(&client, format!("{api}/runners"), json!({ "token": "reg" })).await;
     for (token, state) in [("glrt-mine", "success"), (registered["token"].as_str().unwrap(), "failed")] {
@@ -123,7 +129,7 @@ async fn without_tokens_a_runner_is_made() {
     let token = told.strip_prefix("runner 1: token ").unwrap();
     assert!(token.starts_with("glrt-"));
     let api = format!("{}/api/v4", program.url);
-    let client = Client::builder().no_proxy().build().unwrap();
+    let client = client();
     let job = post(&client, format!("{api}/jobs/request"), json!({ "token": token })).await;
     let body = json!({ "token": job["token"], "state": "success" });
     client.put(format!("{api}/jobs/{}", job["id"])).json(&body).send().await.unwrap();

@@ -26,6 +26,8 @@ impl Site {
             .unwrap();
         let handle = server.handle();
         let runner = handle.create_runner(NewRunner::default());
+        // Plain HTTP only, but the library wants a provider of TLS when any crate of the build switched TLS on.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let client =
             Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().unwrap();
         Self { server, handle, client, token: runner.token.expose_secret().to_owned(), folder }
