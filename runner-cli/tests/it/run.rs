@@ -107,6 +107,56 @@ fn the_second_signal_interrupts() {
 }
 
 #[test]
+fn a_job_outlives_a_killed_manager_and_the_next_start_resolves_it() {
+    let (surroundings, gitlab) = (Surroundings::new(), GitLab::start());
+    configure(&surroundings, &gitlab, "");
+    let (go, back) = (surroundings.path("go"), surroundings.path("back"));
+    for pipe in [&go, &back] {
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    }
+    let mut child = start(&surroundings);
+    let after = format!(
+        "read -r word < '{}'; echo \"word $word came\"; echo $$ > '{}'",
+        go.display(),
+        back.display()
+    );
+    let id = gitlab.handle().enqueue(job(&["echo $((40 + 2)) is ready", &after, "sleep 1000"]));
+    gitlab.wait_for_trace(id, "42 is ready");
+    signal(&child, Signal::KILL);
+    child.wait().unwrap();
+
+    // The job goes on without a manager: it reads, prints and answers.
+    std::fs::write(&go, "after-the-kill\n").unwrap();
+    let shell: i32 = std::fs::read_to_string(&back).unwrap().trim().parse().unwrap();
+    assert_eq!(gitlab.handle().state(id), Some(JobState::Running));
+
+    let mut child = start(&surroundings);
+    assert_eq!(gitlab.wait(id), Some(JobState::Failed));
+    let reason = gitlab.handle().job(id, |record| record.failure_reason.clone()).flatten();
+    assert_eq!(reason.as_deref(), Some("runner_system_failure"));
+    let trace = trace(&gitlab, id);
+    assert_eq!(trace.matches("42 is ready").count(), 1, "{trace}");
+    assert_eq!(trace.matches("word after-the-kill came").count(), 1, "{trace}");
+    assert!(trace.contains("the runner was restarted while this job ran"), "{trace}");
+    let complete =
+        gitlab.handle().job(id, |record| record.final_update.as_ref().map(|end| end.trace_is_complete()));
+    assert_eq!(complete.flatten(), Some(true));
+    assert!(
+        rustix::process::test_kill_process(Pid::from_raw(shell).unwrap()).is_err(),
+        "the job's shell still runs"
+    );
+
+    signal(&child, Signal::QUIT);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let left: Vec<_> = std::fs::read_dir(surroundings.path("state/journal"))
+        .unwrap()
+        .map(|item| item.unwrap().file_name())
+        .filter(|name| name != "lock")
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[test]
 fn other_executors_are_refused_by_name() {
     let surroundings = Surroundings::new();
     surroundings.write(
