@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::config::RawDuration;
+
 /// Arguments of `exec`.
 #[derive(Debug, Args)]
 pub(crate) struct ExecArgs {
@@ -50,6 +52,10 @@ pub(crate) struct ExecArgs {
     #[arg(long = "jobs", id = "parallelism", value_name = "N", value_parser = clap::value_parser!(u32).range(1..),
         help_heading = "Which jobs")]
     pub(crate) parallelism: Option<u32>,
+
+    /// Time between asking a canceled job's processes to end and killing them: `10s`, `1m`
+    #[arg(long, value_name = "TIME", default_value = "30s", help_heading = "Which jobs")]
+    pub(crate) grace: RawDuration,
 
     /// What counts as having started the pipeline (CI_PIPELINE_SOURCE).
     #[arg(long, value_name = "SOURCE", default_value = "push", help_heading = "Sources")]

@@ -120,6 +120,7 @@ fn runner(
     if side.shell == "sh" {
         config.shell = Shell::Sh;
     }
+    config.grace = side.job.grace;
     tracing::info!(name = entry.identity.name, runner = short, url = %entry.identity.url, "takes jobs");
     Ok(RunnerEntry {
         client: client::for_entry(&context.host, &entry)?,

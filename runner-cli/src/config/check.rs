@@ -23,7 +23,7 @@ const GLOBAL: [&str; 14] = [
     "runners",
 ];
 const SESSION_SERVER: [&str; 3] = ["listen_address", "advertise_address", "session_timeout"];
-pub(super) const RUNNER: [&str; 52] = [
+pub(super) const RUNNER: [&str; 53] = [
     "name",
     "url",
     "id",
@@ -53,6 +53,7 @@ pub(super) const RUNNER: [&str; 52] = [
     "post_build_script",
     "prepare_timeout",
     "get_sources_timeout",
+    "stop_grace",
     "debug_trace_disabled",
     "safe_directory_checkout",
     "clean_git_config",

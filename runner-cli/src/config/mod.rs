@@ -26,6 +26,7 @@ mod system_id;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use duration::RawDuration;
 pub(crate) use edit::Edit;
 pub(crate) use entry::NewEntry;
 pub(crate) use error::ConfigError;

@@ -75,6 +75,8 @@ pub(crate) struct Runner {
     pub(crate) post_build_script: String,
     pub(crate) prepare_timeout: Option<RawDuration>,
     pub(crate) get_sources_timeout: Option<RawDuration>,
+    /// Ours: time between asking the processes of a stage to end and killing them.
+    pub(crate) stop_grace: Option<RawDuration>,
     pub(crate) debug_trace_disabled: bool,
     pub(crate) safe_directory_checkout: Option<bool>,
     pub(crate) clean_git_config: Option<bool>,

@@ -254,6 +254,8 @@ impl At<'_> {
             artifact_response_timeout: duration(runner.artifact.response_header_timeout)
                 .unwrap_or(defaults.artifact_response_timeout),
             final_update_tries: or(tries, defaults.final_update_tries),
+            // Zero has a meaning here: kill at once.
+            grace: runner.stop_grace.map_or(defaults.grace, |grace| grace.0),
             ..defaults
         })
     }

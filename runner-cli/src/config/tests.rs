@@ -149,6 +149,7 @@ fn settings_have_the_official_defaults() {
     assert_eq!(side.job.output_limit, 4096 * 1024);
     assert_eq!(side.job.final_update_tries, 10);
     assert_eq!(side.job.prepare_timeout, None);
+    assert_eq!(side.job.grace, Duration::from_secs(30));
     assert!(side.job.custom_build_dir);
 }
 
@@ -156,6 +157,7 @@ fn settings_have_the_official_defaults() {
 fn settings_are_taken_over() {
     let (contact, side) = entry(
         "limit = 3\noutput_limit = 10\nrequest_concurrency = 2\nunhealthy_interval = \"2m\"\nprepare_timeout = 5000000000\n\
+         stop_grace = \"3s\"\n\
          environment = [\"A=1=2\", \"B=\"]\nshell = \"sh\"\nbuilds_dir = \"/b\"\ntls-ca-file = \"/ca\"\n\
          pre_build_script = \"set -x\"\n[runners.feature_flags]\nFF_TIMESTAMPS = false\n\
          [runners.custom_build_dir]\nenabled = false\n[runners.artifact]\nupload_timeout = \"5m\"\n",
@@ -166,6 +168,7 @@ fn settings_are_taken_over() {
     assert_eq!(side.poll.unhealthy_interval, Duration::from_secs(120));
     assert_eq!(side.job.output_limit, 10 * 1024);
     assert_eq!(side.job.prepare_timeout, Some(Duration::from_secs(5)));
+    assert_eq!(side.job.grace, Duration::from_secs(3));
     assert_eq!(side.job.environment, [("A".to_owned(), "1=2".to_owned()), ("B".to_owned(), String::new())]);
     assert_eq!(side.job.pre_build_script.as_deref(), Some("set -x"));
     assert_eq!(side.job.feature_flags, BTreeMap::from([("FF_TIMESTAMPS".to_owned(), false)]));

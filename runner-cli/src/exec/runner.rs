@@ -32,6 +32,7 @@ pub(super) fn manager(
     folder: &RunFolder,
     program: &Path,
     concurrent: usize,
+    grace: Duration,
 ) -> Result<Manager, ExecError> {
     let wrong =
         |error: &dyn std::fmt::Display| ExecError::Runner(format!("cannot start the runner: {error}"));
@@ -50,13 +51,16 @@ pub(super) fn manager(
         system_id: SystemId::new(None).as_str().to_owned(),
     };
     let helper = vec![program.display().to_string()];
-    let config = ShellConfig::new(folder.folder("shell")?, folder.folder("builds")?, folder.cache()?, helper);
+    let mut config =
+        ShellConfig::new(folder.folder("shell")?, folder.folder("builds")?, folder.cache()?, helper);
+    config.grace = grace;
     let entry = RunnerEntry {
         identity,
         // Requests are held until there is a job; the pause only matters when one is answered without.
         poll: PollSettings { check_interval: Duration::from_millis(100), ..PollSettings::default() },
         job: JobSettings {
             output_limit: OUTPUT_LIMIT,
+            grace,
             // The screen has its own idea of a line's beginning.
             feature_flags: BTreeMap::from([("FF_TIMESTAMPS".to_owned(), false)]),
             ..JobSettings::default()

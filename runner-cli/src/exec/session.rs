@@ -37,7 +37,8 @@ pub(super) async fn run(plan: &Plan<'_>) -> Result<Exit, ExecError> {
     let server = serve(plan.folder).await?;
     let mut session = Session::prepare(plan, &server)?;
     let program = &plan.surroundings.program;
-    let manager = runner::manager(&server, plan.folder, program, parallelism(plan.arguments))?;
+    let manager =
+        runner::manager(&server, plan.folder, program, parallelism(plan.arguments), plan.arguments.grace.0)?;
     let handle = manager.handle();
     let running = tokio::spawn(manager.run());
     let outcome = session.follow(server.handle().events(), stop, &handle).await;

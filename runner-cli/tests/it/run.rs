@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 use crate::support::{GitLab, Surroundings};
-use runner_coordinator::core::{JobId, JobState, NewJob, NewRunner};
+use runner_coordinator::core::{FinalUpdate, JobId, JobState, NewJob, NewRunner};
 use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -139,7 +139,7 @@ fn a_job_outlives_a_killed_manager_and_the_next_start_resolves_it() {
     assert_eq!(trace.matches("word after-the-kill came").count(), 1, "{trace}");
     assert!(trace.contains("the runner was restarted while this job ran"), "{trace}");
     let complete =
-        gitlab.handle().job(id, |record| record.final_update.as_ref().map(|end| end.trace_is_complete()));
+        gitlab.handle().job(id, |record| record.final_update.as_ref().map(FinalUpdate::trace_is_complete));
     assert_eq!(complete.flatten(), Some(true));
     assert!(
         rustix::process::test_kill_process(Pid::from_raw(shell).unwrap()).is_err(),
