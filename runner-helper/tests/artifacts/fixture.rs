@@ -88,8 +88,9 @@ fn parse<T: Args + FromArgMatches>(url: &str, arguments: &[&str]) -> T {
 }
 
 fn parse_all<T: Args + FromArgMatches>(arguments: &[&str]) -> T {
-    // A later argument replaces an earlier one.
+    // A later argument replaces an earlier one. The environment of whoever runs the tests, maybe a job, says nothing here.
     let matches = T::augment_args(Command::new("test").args_override_self(true))
+        .mut_args(|argument| argument.env(None))
         .try_get_matches_from(arguments)
         .unwrap();
     T::from_arg_matches(&matches).unwrap()
