@@ -132,9 +132,18 @@ struct World {
     checkpoints: MemoryCheckpoints,
     stages: Vec<(StageKey, Vec<OutputFrame>)>,
     settings: FilterSettings,
+    /// Told when the log is open.
+    late: &'static [&'static str],
 }
 
 impl World {
+    /// The same, but that there is a secret is only learnt when the job has begun.
+    fn with_late_secret(timestamps: bool) -> Self {
+        let mut settings = filter_settings(&[]);
+        settings.timestamps = timestamps;
+        Self { settings, late: &["aab-secret-value"], ..Self::new(timestamps) }
+    }
+
     fn new(timestamps: bool) -> Self {
         let secret = "aab-secret-value";
         let mut fetch = Frames::default();
@@ -171,6 +180,7 @@ impl World {
             checkpoints: MemoryCheckpoints::default(),
             stages,
             settings,
+            late: &[],
         }
     }
 
@@ -188,6 +198,7 @@ impl World {
             let (sender, task) = TraceSender::new(api, &log, SenderSettings::default());
             tasks.spawn(task.run());
             log.once("head", vec![Entry::Line(LineKind::Plain, "Running".into())]).await.unwrap();
+            log.mask_also(self.late.iter().map(|&secret| secret.into())).await.unwrap();
             for (stage, frames) in &self.stages {
                 let head = [
                     Entry::SectionStart(stage.name.clone()),
@@ -222,8 +233,7 @@ impl World {
     }
 }
 
-async fn uninterrupted(timestamps: bool) -> (String, usize) {
-    let world = World::new(timestamps);
+async fn uninterrupted(world: World) -> (String, usize) {
     let fuse = Fuse::new(usize::MAX, true);
     assert_eq!(world.live(&fuse).await, Some(Delivery::Delivered));
     let effects = usize::MAX - fuse.left.load(Ordering::SeqCst);
@@ -232,15 +242,17 @@ async fn uninterrupted(timestamps: bool) -> (String, usize) {
 
 #[tokio::test(start_paused = true)]
 async fn killed_after_any_effect_the_log_is_that_of_an_uninterrupted_job() {
-    for timestamps in [false, true] {
-        let (expected, effects) = uninterrupted(timestamps).await;
+    let cases = [false, true]
+        .map(|timestamps| [(timestamps, World::new as fn(_) -> _), (timestamps, World::with_late_secret)]);
+    for (timestamps, world) in cases.into_iter().flatten() {
+        let (expected, effects) = uninterrupted(world(timestamps)).await;
         assert!(effects > 30, "{effects}");
         assert!(!expected.contains("aab-secret-value"), "{expected}");
         let masked = if timestamps { "01O+[MASKED]" } else { "noise [MASKED]" };
         assert!(expected.contains(masked), "{expected}");
         for after in [false, true] {
             for kill in 1..=effects {
-                let world = World::new(timestamps);
+                let world = world(timestamps);
                 let first = world.live(&Fuse::new(kill, after)).await;
                 assert_eq!(first, None, "killed at effect {kill}");
                 let second = world.live(&Fuse::new(kill % 7 + 1, after)).await;

@@ -53,7 +53,10 @@ pub struct FilterSettings {
 /// assert_eq!(log, b"\x1b[32;1m$ echo $PASSWORD\x1b[0;m\n[MASKED]\n");
 /// ```
 pub struct Filter {
+    /// With what was added to the rules since.
     settings: FilterSettings,
+    /// What was added to the rules since.
+    added: Vec<String>,
     stdout: Stream,
     stderr: Stream,
     tail: Tail,
@@ -62,6 +65,9 @@ pub struct Filter {
 /// Where a [`Filter`] stands; may hold the beginning of a secret.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilterState {
+    /// Values that are masked besides those of the settings.
+    #[serde(default)]
+    added: Vec<String>,
     stdout: StreamState,
     stderr: StreamState,
     joint: JointState,
@@ -105,6 +111,7 @@ impl Filter {
             last: UNIX_EPOCH,
         };
         let start = FilterState {
+            added: Vec::new(),
             stdout: stream.clone(),
             stderr: stream,
             joint: JointState::default(),
@@ -116,8 +123,12 @@ impl Filter {
     }
 
     /// Goes on where [`state`](Self::state) was taken by a filter with the same settings.
-    pub fn restore(settings: FilterSettings, state: FilterState) -> Self {
+    pub fn restore(mut settings: FilterSettings, state: FilterState) -> Self {
+        if !state.added.is_empty() {
+            settings.rules = settings.rules.with(state.added.iter().map(String::as_str));
+        }
         Self {
+            added: state.added,
             stdout: Stream::restore(&settings.rules, "01O", state.stdout),
             stderr: Stream::restore(&settings.rules, "01E", state.stderr),
             tail: Tail {
@@ -134,6 +145,7 @@ impl Filter {
     /// [`push`](Self::push).
     pub fn state(&self) -> FilterState {
         FilterState {
+            added: self.added.clone(),
             stdout: self.stdout.state(),
             stderr: self.stderr.state(),
             joint: self.tail.joint.state(),
@@ -184,6 +196,19 @@ impl Filter {
     pub fn finish(&mut self, log: &mut Vec<u8>) {
         self.flush(log);
         self.tail.joint.flush(&mut |text| log.extend_from_slice(text));
+    }
+
+    /// From here on `values` are masked, too. What was held back is let out first: no value reaches over this point. Does
+    /// nothing when all of them are masked already.
+    pub fn mask_also<'a>(&mut self, values: impl IntoIterator<Item = &'a str>, log: &mut Vec<u8>) {
+        let unknown = values.into_iter().filter(|value| !self.settings.rules.has(value));
+        let unknown: Vec<String> = unknown.map(str::to_owned).collect();
+        if unknown.is_empty() {
+            return;
+        }
+        self.finish(log);
+        self.added.extend(unknown);
+        *self = Self::restore(self.settings.clone(), self.state());
     }
 
     /// A line that the runner writes. It is masked as a whole and does not count towards the output limit.

@@ -14,6 +14,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
+use secrecy::SecretString;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 
 use super::error::LogError;
@@ -207,6 +208,21 @@ impl JobLog {
     /// [`LogError::Storage`] or [`LogError::Closed`].
     pub async fn flush_stage(&self, stage: &StageKey) -> Result<(), LogError> {
         self.send(Command::Flush { stage: stage.clone() }).await
+    }
+
+    /// From here on `values` are masked, too, also after a restart: once this returns, the change is written down. Meant for
+    /// values that are known only when the job's place is; what came before is not masked again. Values that are masked
+    /// already change nothing, so that a run that goes on after a restart may say them again.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Storage`] or [`LogError::Closed`].
+    pub async fn mask_also(&self, values: impl IntoIterator<Item = SecretString>) -> Result<(), LogError> {
+        let values: Vec<SecretString> = values.into_iter().collect();
+        if values.is_empty() {
+            return Ok(());
+        }
+        self.ask(|answer| Command::Mask { values, answer }).await.map(drop)
     }
 
     /// Where to follow a stage from: the end of what was appended.

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::checkpoint::{self, Checkpoint};
@@ -31,6 +32,7 @@ pub(super) enum Command {
     Frame { stage: Arc<StageKey>, frame: OutputFrame, room: OwnedSemaphorePermit },
     Entries { name: Option<String>, entries: Vec<Entry>, time: SystemTime, room: OwnedSemaphorePermit },
     Flush { stage: StageKey },
+    Mask { values: Vec<SecretString>, answer: oneshot::Sender<Published> },
     Commit(oneshot::Sender<Published>),
     Sync(oneshot::Sender<Published>),
     Finish(oneshot::Sender<Published>),
@@ -206,6 +208,12 @@ impl Log {
             // Another stage has begun: this one's end was seen before.
             Command::Flush { stage } if self.current.as_deref() != Some(&stage) => {}
             Command::Flush { .. } => self.end_stage(),
+            Command::Mask { values, answer } => {
+                self.filter.mask_also(values.iter().map(ExposeSecret::expose_secret), &mut self.pending);
+                self.dirty = true;
+                self.commit(shared).await?;
+                let _ = answer.send(self.position());
+            }
             Command::Commit(answer) => {
                 self.commit(shared).await?;
                 let _ = answer.send(self.position());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use runner_api::{FailureReason, Job};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::JobControl;
 use super::cleanup::clean_up;
@@ -134,11 +134,7 @@ impl Life<'_> {
                 return Ok(Some(Failure::new(FailureReason::RunnerConfigurationError, error.to_string())));
             }
         };
-        if self.has_late_secrets(inputs, &variables) {
-            let text =
-                "a masked variable refers to the job's folders and cannot be masked: write its value out";
-            return Ok(Some(Failure::new(FailureReason::RunnerConfigurationError, text)));
-        }
+        self.log.mask_also(self.late_secrets(inputs, &variables)).await?;
         for warning in plan.warnings() {
             self.words.warning(warning).await?;
         }
@@ -188,11 +184,12 @@ impl Life<'_> {
         Ok(Some(TimeLimit::from_now(what, length)))
     }
 
-    /// Whether there are values to mask that were not known when the log was opened, because they contain the job's folders.
-    fn has_late_secrets(&self, inputs: &VariableInputs<'_>, variables: &Variables) -> bool {
+    /// Values to mask that were not known when the log was opened, because they contain the job's folders.
+    fn late_secrets(&self, inputs: &VariableInputs<'_>, variables: &Variables) -> Vec<SecretString> {
         let job = self.task.job();
-        let masked = Variables::build(inputs, None).secrets(job);
-        let is_masked = |text: &str| masked.iter().any(|known| known.expose_secret() == text);
-        variables.secrets(job).iter().any(|secret| !is_masked(secret.expose_secret()))
+        let known = Variables::build(inputs, None).secrets(job);
+        let is_new =
+            |secret: &SecretString| known.iter().all(|known| known.expose_secret() != secret.expose_secret());
+        variables.secrets(job).into_iter().filter(is_new).collect()
     }
 }

@@ -154,6 +154,18 @@ async fn masked_values_do_not_reach_gitlab() {
 }
 
 #[tokio::test]
+async fn a_masked_value_that_contains_the_jobs_folder_does_not_reach_gitlab() {
+    let payload = Payload::new(["echo it is $WHERE", "printf %s/hun $CI_PROJECT_DIR; printf ter2; echo"])
+        .masked("WHERE", "$CI_PROJECT_DIR/hunter2");
+    let (rig, job) = run(payload).await;
+    assert_eq!(rig.gitlab.end(job), ("success".into(), None, None));
+    let trace = rig.gitlab.trace(job);
+    assert_order(&trace, &["it is [MASKED]\n", "[MASKED]\n"]);
+    assert!(!trace.contains("hunter2"), "{trace}");
+    rig.end().await;
+}
+
+#[tokio::test]
 async fn contents_of_masked_files_do_not_reach_gitlab() {
     let payload =
         Payload::new(["echo it is in $(basename $KEY); cat $KEY"]).masked_file("KEY", "hunter2-hunter2\n");

@@ -13,6 +13,7 @@ mod url_params;
 use std::fmt;
 use std::sync::Arc;
 
+use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use phrases::Phrases;
@@ -61,6 +62,8 @@ const DEFAULT_PREFIXES: [&str; 13] = [
 /// ```
 #[derive(Clone)]
 pub struct MaskRules {
+    /// What the phrases were made of, for [`with`](Self::with).
+    values: Arc<[SecretString]>,
     phrases: Arc<Phrases>,
     prefixes: Arc<Prefixes>,
 }
@@ -77,7 +80,24 @@ impl MaskRules {
     ) -> Self {
         let defaults: &[&str] = if default_tokens { &DEFAULT_PREFIXES } else { &[] };
         let prefixes = prefixes.into_iter().chain([ALWAYS_MASKED_PREFIX]).chain(defaults.iter().copied());
-        Self { phrases: Arc::new(Phrases::new(values)), prefixes: Arc::new(Prefixes::new(prefixes)) }
+        Self::of(values.into_iter().map(SecretString::from).collect(), Arc::new(Prefixes::new(prefixes)))
+    }
+
+    /// The same rules, and `values` are masked, too.
+    #[must_use]
+    pub fn with<'a>(&self, values: impl IntoIterator<Item = &'a str>) -> Self {
+        let values = values.into_iter().map(SecretString::from);
+        Self::of(self.values.iter().cloned().chain(values).collect(), self.prefixes.clone())
+    }
+
+    /// Whether `value` was given as one to mask.
+    pub(super) fn has(&self, value: &str) -> bool {
+        self.values.iter().any(|known| known.expose_secret() == value)
+    }
+
+    fn of(values: Arc<[SecretString]>, prefixes: Arc<Prefixes>) -> Self {
+        let phrases = Arc::new(Phrases::new(values.iter().map(ExposeSecret::expose_secret)));
+        Self { values, phrases, prefixes }
     }
 
     /// The most bytes that a masker of these rules holds back: one less than the longest value.
