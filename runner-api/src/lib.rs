@@ -39,7 +39,7 @@ pub use base_url::BaseUrl;
 pub use checksum::TraceOutput;
 pub use client::{
     ArtifactUpload, Client, ClientBuilder, DownloadOptions, DownloadTarget, Downloaded, JobAnswer, JobClient,
-    JobRequest, JobState, JobStatus, JobUpdate, PatchOutcome, PatchResult, RegisterRequest,
+    JobRequest, JobState, JobStatus, JobUpdate, PatchOutcome, PatchResult, RegisterRequest, RequestRate,
     RunnerCredentials, SessionInfo, TokenAnswer, UpdateOutcome, UpdateResult, Uploaded, Verified,
 };
 pub use endpoint::Endpoint;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use crate::endpoint::Endpoint;
+use crate::error::Error;
 
 /// Told about every call that ended, for metrics and adaptive request rates. Called on the task of the call: it must
 /// not block.
@@ -31,7 +32,8 @@ pub trait Observer: Send + Sync + std::fmt::Debug {
 ///
 /// ```
 /// fn log(report: &runner_api::CallReport<'_>) -> String {
-///     format!("{} took {:?} in {} tries", report.endpoint, report.duration, report.tries)
+///     let at_work = report.duration - report.waited - report.held_back;
+///     format!("{} took {at_work:?} in {} tries", report.endpoint, report.tries)
 /// }
 /// ```
 #[derive(Debug, Clone)]
@@ -43,10 +45,16 @@ pub struct CallReport<'a> {
     pub method: Method,
     /// The status of the last answer; `None` when there was no answer.
     pub status: Option<StatusCode>,
-    /// From the first request to the head of the last answer, waits included.
+    /// Why there was no answer.
+    pub error: Option<&'a Error>,
+    /// From the call's beginning to the head of the last answer, waits included.
     pub duration: Duration,
     /// How many requests were sent, redirects aside.
     pub tries: u32,
+    /// How much of `duration` was spent between two tries, because the server or the backoff wanted it.
+    pub waited: Duration,
+    /// How much of `duration` was spent waiting for the client's own [`RequestRate`](crate::RequestRate).
+    pub held_back: Duration,
     /// Whether any answer had a status that asks to come back later ([`crate::retry::is_retryable_status`]).
     pub pushed_back: bool,
     /// The id under which the server's logs know the call.

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use http::HeaderValue;
 
 use super::JobClient;
+use super::rate::{Ceiling, RequestRate};
 use crate::base_url::BaseUrl;
 use crate::error::Error;
 use crate::info::RunnerInfo;
@@ -49,6 +50,7 @@ pub(super) struct Shared {
     pub(super) user_agent: HeaderValue,
     pub(super) now: Clock,
     pub(super) request_id: RequestIds,
+    pub(super) ceiling: Option<Ceiling>,
     last_update: Mutex<Option<HeaderValue>>,
 }
 
@@ -148,6 +150,7 @@ pub struct ClientBuilder {
     observer: Arc<dyn Observer>,
     now: Clock,
     request_id: RequestIds,
+    rate: Option<RequestRate>,
 }
 
 impl ClientBuilder {
@@ -168,6 +171,7 @@ impl ClientBuilder {
             observer: Arc::new(NoObserver),
             now: Arc::new(SystemTime::now),
             request_id: Arc::new(random_id),
+            rate: None,
         })
     }
 
@@ -202,6 +206,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// How many requests this client and its clones send at most. Default: as many as there are.
+    #[must_use]
+    pub fn request_rate(mut self, rate: RequestRate) -> Self {
+        self.rate = Some(rate);
         self
     }
 
@@ -246,6 +257,7 @@ impl ClientBuilder {
                 user_agent,
                 now: self.now,
                 request_id: self.request_id,
+                ceiling: self.rate.and_then(Ceiling::new),
                 last_update: Mutex::new(None),
             }),
             info: Arc::new(self.info),

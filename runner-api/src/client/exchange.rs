@@ -1,5 +1,7 @@
 //! One call: request, redirects, retries, report.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, Uri};
@@ -73,15 +75,16 @@ impl Client {
         let mut progress = Tries::default();
         let result = self.tries(call, &request_id, &mut progress).await;
         let request_id = result.as_ref().map_or(request_id.as_str(), |answer| answer.request_id.as_str());
-        let status = result.as_ref().map(|answer| answer.status).ok();
-        let duration = started.elapsed();
-        let Tries { tries, pushed_back } = progress;
+        let Tries { tries, pushed_back, waited, held_back } = progress;
         self.observer.call_ended(&CallReport {
             endpoint,
             method,
-            status,
-            duration,
+            status: result.as_ref().map(|answer| answer.status).ok(),
+            error: result.as_ref().err(),
+            duration: started.elapsed(),
             tries,
+            waited,
+            held_back,
             pushed_back,
             request_id,
         });
@@ -101,7 +104,13 @@ impl Client {
             call.headers.insert(REQUEST_ID, value);
         }
         let mut schedule = self.retry.schedule();
+        let ceiling = self.shared.ceiling.as_ref().filter(|_| self.shared.base.same_origin(&call.url));
         loop {
+            if let Some(ceiling) = ceiling {
+                let arrived = Instant::now();
+                ceiling.pass().await;
+                progress.held_back += arrived.elapsed();
+            }
             progress.tries += 1;
             let context = CallContext {
                 method: call.method.clone(),
@@ -124,8 +133,10 @@ impl Client {
             {
                 let delay = retry_after.unwrap_or(delay);
                 tracing::debug!(endpoint = %call.endpoint, status = head.status.as_u16(), ?delay, "trying again");
+                let answered = Instant::now();
                 drain(body).await;
                 tokio::time::sleep(delay).await;
+                progress.waited += answered.elapsed();
                 call.body = again;
                 continue;
             }
@@ -196,4 +207,6 @@ impl Client {
 struct Tries {
     tries: u32,
     pushed_back: bool,
+    waited: Duration,
+    held_back: Duration,
 }

@@ -8,7 +8,7 @@ use runner_api::retry::RetryPolicy;
 use runner_api::transport::{Body, BodySource, BodyStream, TransportErrorKind};
 use runner_api::{
     ArtifactUpload, CallReport, Endpoint, JobAnswer, JobRequest, JobToken, JobUpdate, Observer,
-    RegisterRequest, RunnerCredentials, UpdateResult,
+    RegisterRequest, RequestRate, RunnerCredentials, UpdateResult,
 };
 
 use crate::script::{Reply, Script, json, status, with};
@@ -122,7 +122,8 @@ async fn dropping_a_call_ends_it_at_once() {
     assert!(tokio::time::timeout(Duration::from_secs(50), client.request_job(&request)).await.is_err());
 }
 
-type Note = (Endpoint, Option<u16>, u32, bool, Duration);
+/// Endpoint, status, tries, pushed back; then whole seconds: everything, between tries, for the ceiling.
+type Note = (Endpoint, Option<u16>, u32, bool, [u64; 3]);
 
 #[derive(Debug, Default)]
 struct Notes(Mutex<Vec<Note>>);
@@ -130,8 +131,9 @@ struct Notes(Mutex<Vec<Note>>);
 impl Observer for Notes {
     fn call_ended(&self, report: &CallReport<'_>) {
         let status = report.status.map(|status| status.as_u16());
-        let note = (report.endpoint, status, report.tries, report.pushed_back, report.duration);
-        self.0.lock().unwrap().push(note);
+        assert_eq!(report.error.is_some(), status.is_none());
+        let times = [report.duration, report.waited, report.held_back].map(|time| time.as_secs());
+        self.0.lock().unwrap().push((report.endpoint, status, report.tries, report.pushed_back, times));
     }
 }
 
@@ -148,13 +150,58 @@ async fn an_observer_learns_of_every_call() {
     client.request_job(&request()).await.unwrap();
     client.request_job(&request()).await.unwrap_err();
     client.job(1, JobToken::new("t")).update(&JobUpdate::running()).await;
-    let zero = Duration::ZERO;
     assert_eq!(
         *notes.0.lock().unwrap(),
         [
-            (Endpoint::RequestJob, Some(204), 2, true, Duration::from_secs(2)),
-            (Endpoint::RequestJob, Some(403), 1, false, zero),
-            (Endpoint::UpdateJob, None, 1, false, zero),
+            (Endpoint::RequestJob, Some(204), 2, true, [2, 2, 0]),
+            (Endpoint::RequestJob, Some(403), 1, false, [0, 0, 0]),
+            (Endpoint::UpdateJob, None, 1, false, [0, 0, 0]),
         ]
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ceiling_holds_every_try_back() {
+    let script = Script::new([
+        status(204),
+        status(204),
+        with(429, &[("retry-after", "3")], ""),
+        status(204),
+        status(202),
+        status(204),
+    ]);
+    let notes = Arc::new(Notes::default());
+    let rate = RequestRate::every(Duration::from_secs(10)).with_burst(2.try_into().unwrap());
+    let client = script.builder().request_rate(rate).observer(notes.clone()).build().unwrap();
+    for _ in 0..3 {
+        client.request_job(&request()).await.unwrap();
+    }
+    // What is made from a client shares its ceiling, and an empty piece is no request.
+    let job = client.clone().job(1, JobToken::new("t"));
+    job.patch_trace(0, Bytes::new(), false).await;
+    job.patch_trace(0, "x".into(), false).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    client.request_job(&request()).await.unwrap();
+
+    let seconds: Vec<_> = waits(&script).iter().map(Duration::as_secs).collect();
+    assert_eq!(seconds, [0, 10, 10, 10, 60]);
+    assert_eq!(
+        notes.0.lock().unwrap()[2..4],
+        [
+            (Endpoint::RequestJob, Some(204), 2, true, [20, 3, 17]),
+            (Endpoint::PatchTrace, Some(202), 1, false, [10, 0, 10]),
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_the_ceiling_can_be_dropped() {
+    let script = Script::new([status(204), status(204)]);
+    let client = script.builder().request_rate(RequestRate::every(Duration::from_secs(60))).build().unwrap();
+    client.request_job(&request()).await.unwrap();
+    let request = request();
+    let limited = tokio::time::timeout(Duration::from_secs(1), client.request_job(&request)).await;
+    assert!(limited.is_err());
+    client.request_job(&request).await.unwrap();
+    assert_eq!(waits(&script)[0].as_secs(), 60);
 }
