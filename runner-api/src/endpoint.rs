@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use http::Method;
+
 /// One call of the Runner API.
 ///
 /// ```
@@ -23,6 +25,8 @@ pub enum Endpoint {
     UnregisterManager,
     /// `POST runners/reset_authentication_token`, by token or by id
     ResetToken,
+    /// `GET runners/router/discovery`
+    RouterDiscovery,
     /// `POST jobs/request`
     RequestJob,
     /// `PUT jobs/:id`
@@ -33,6 +37,8 @@ pub enum Endpoint {
     UploadArtifact,
     /// `GET jobs/:id/artifacts`
     DownloadArtifact,
+    /// `GET` of a part of an artifact, from the object storage that the server has named
+    DownloadRange,
 }
 
 impl Endpoint {
@@ -45,12 +51,40 @@ impl Endpoint {
             Self::Unregister => "unregister",
             Self::UnregisterManager => "unregister_manager",
             Self::ResetToken => "reset_token",
+            Self::RouterDiscovery => "router_discovery",
             Self::RequestJob => "request_job",
             Self::UpdateJob => "update_job",
             Self::PatchTrace => "patch_trace",
             Self::UploadArtifact => "upload_artifact",
             Self::DownloadArtifact => "download_artifact",
+            Self::DownloadRange => "download_range",
         }
+    }
+
+    /// The call's HTTP method.
+    ///
+    /// ```
+    /// assert_eq!(runner_api::Endpoint::PatchTrace.method(), http::Method::PATCH);
+    /// ```
+    #[must_use]
+    pub fn method(self) -> Method {
+        match self {
+            Self::Unregister | Self::UnregisterManager => Method::DELETE,
+            Self::RouterDiscovery | Self::DownloadArtifact | Self::DownloadRange => Method::GET,
+            Self::UpdateJob => Method::PUT,
+            Self::PatchTrace => Method::PATCH,
+            Self::Register | Self::Verify | Self::ResetToken | Self::RequestJob | Self::UploadArtifact => {
+                Method::POST
+            }
+        }
+    }
+
+    /// Whether the server's answers to the call move the position in its job queue (`X-GitLab-Last-Update`).
+    pub(crate) fn tells_queue_position(self) -> bool {
+        !matches!(
+            self,
+            Self::PatchTrace | Self::UploadArtifact | Self::DownloadArtifact | Self::DownloadRange
+        )
     }
 
     /// Whether sending the call twice does no more than sending it once. A second registration would make a second

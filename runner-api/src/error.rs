@@ -86,6 +86,18 @@ impl Error {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
+    /// Whether something else was quicker (409): of a job request, another runner took the job.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.status() == Some(StatusCode::CONFLICT)
+    }
+
+    /// Whether the runner belongs to nobody any more (422, as an answer to a job request or a verification).
+    #[must_use]
+    pub fn is_orphaned(&self) -> bool {
+        self.status() == Some(StatusCode::UNPROCESSABLE_ENTITY)
+    }
+
     /// Whether what was sent is too large for the server (413).
     #[must_use]
     pub fn is_too_large(&self) -> bool {

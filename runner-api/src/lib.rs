@@ -38,9 +38,10 @@ pub mod transport;
 pub use base_url::BaseUrl;
 pub use checksum::TraceOutput;
 pub use client::{
-    ArtifactUpload, Client, ClientBuilder, DownloadOptions, DownloadTarget, Downloaded, JobAnswer, JobClient,
-    JobRequest, JobState, JobStatus, JobUpdate, PatchOutcome, PatchResult, RegisterRequest, RequestRate,
-    RunnerCredentials, SessionInfo, TokenAnswer, UpdateOutcome, UpdateResult, Uploaded, Verified,
+    Acceptance, ArtifactUpload, Client, ClientBuilder, DownloadOptions, DownloadTarget, Downloaded, JobAnswer,
+    JobClient, JobRefusal, JobRequest, JobState, JobStatus, JobUpdate, PatchOutcome, PatchResult,
+    RegisterRequest, RequestRate, RouterDiscovery, RunnerCredentials, SessionInfo, TokenAnswer, UpdateOutcome,
+    UpdateResult, Uploaded, Verified,
 };
 pub use endpoint::Endpoint;
 pub use error::Error;

@@ -11,11 +11,17 @@ use serde::de::DeserializeOwned;
 use crate::error::{CallContext, Error};
 use crate::transport::{Body, TransportError, TransportErrorKind};
 
-/// The largest JSON answer that is read: payloads of real jobs are far below.
-const JSON_LIMIT: usize = 64 * 1024 * 1024;
+/// The largest job that is read: real ones are far below.
+const JOB_LIMIT: usize = 64 * 1024 * 1024;
+
+/// The largest of the other JSON answers that is read.
+const JSON_LIMIT: usize = 1024 * 1024;
 
 /// How much of an error's body is read for its message.
 const ERROR_LIMIT: usize = 64 * 1024;
+
+/// How much of a message is kept, in characters.
+const MESSAGE_LIMIT: usize = 1000;
 
 /// How long an answer that nobody needs may take to end before its connection is given up.
 const DRAIN_TIME: Duration = Duration::from_secs(5);
@@ -33,15 +39,21 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Everything of the body that arrives, and why the rest did not.
-    pub(super) async fn bytes_that_arrive(self) -> (BytesMut, Option<Error>) {
+    /// Everything of a job that arrives, and why the rest did not.
+    pub(super) async fn job_bytes(self) -> (BytesMut, Option<Error>) {
+        self.bytes_that_arrive(JOB_LIMIT).await
+    }
+
+    async fn bytes_that_arrive(self, limit: usize) -> (BytesMut, Option<Error>) {
         let Self { mut body, context, .. } = self;
         let mut bytes = BytesMut::new();
         loop {
             match body.chunk().await {
-                Ok(Some(chunk)) if bytes.len() + chunk.len() <= JSON_LIMIT => bytes.extend_from_slice(&chunk),
+                Ok(Some(chunk)) if chunk.len() <= limit.saturating_sub(bytes.len()) => {
+                    bytes.extend_from_slice(&chunk);
+                }
                 Ok(Some(_)) => {
-                    let message = format!("the body has more than {JSON_LIMIT} bytes");
+                    let message = format!("the body has more than {limit} bytes");
                     let error = TransportError::new(TransportErrorKind::ResponseBody, message);
                     return (bytes, Some(Error::from_transport(context, error)));
                 }
@@ -59,7 +71,7 @@ impl Answer {
             self.drain().await;
             return Err(Error::content(context, status, problem, None));
         }
-        let bytes = match self.bytes_that_arrive().await {
+        let bytes = match self.bytes_that_arrive(JSON_LIMIT).await {
             (bytes, None) => bytes,
             (_, Some(error)) => return Err(error),
         };
@@ -81,7 +93,7 @@ impl Answer {
             Some("application/xml" | "text/xml") => xml_message(&text),
             _ => None,
         };
-        Error::from_status(context, status, message, retry_after)
+        Error::from_status(context, status, message.map(|message| presentable(&message)), retry_after)
     }
 
     /// Reads what is left, so that the connection can be used again.
@@ -113,6 +125,16 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
     let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
     let media_type = value.split(';').next()?.trim().to_ascii_lowercase();
     media_type.contains('/').then_some(media_type)
+}
+
+/// A message of the server as one line of limited length.
+fn presentable(message: &str) -> String {
+    let one_line = |char: char| if char.is_control() { ' ' } else { char };
+    let mut shown: String = message.trim().chars().map(one_line).take(MESSAGE_LIMIT).collect();
+    if message.trim().chars().nth(MESSAGE_LIMIT).is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// `message` of an error: a text, or lists of texts per field. Some errors have `error` instead.
@@ -152,12 +174,18 @@ fn xml_message(body: &[u8]) -> Option<String> {
     let element = |name: &str| {
         let (_, rest) = text.split_once(&format!("<{name}>"))?;
         let (content, _) = rest.split_once(&format!("</{name}>"))?;
-        Some(content.trim().to_owned())
+        Some(unescaped(content.trim()))
     };
     match (element("Code"), element("Message")) {
         (Some(code), Some(message)) => Some(format!("{code}: {message}")),
         (code, message) => code.or(message),
     }
+}
+
+/// The five entities that XML itself knows.
+fn unescaped(text: &str) -> String {
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    entities.iter().fold(text.to_owned(), |text, (entity, char)| text.replace(entity, char))
 }
 
 #[cfg(test)]
@@ -185,7 +213,17 @@ mod tests {
         let body = b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code>\n<Message>Request expired</Message></Error>";
         assert_eq!(xml_message(body).as_deref(), Some("AccessDenied: Request expired"));
         assert_eq!(xml_message(b"<Error><Code>X</Code></Error>").as_deref(), Some("X"));
+        let escaped = b"<Error><Message>&lt;key&gt; &amp;amp; &quot;id&quot;</Message></Error>";
+        assert_eq!(xml_message(escaped).as_deref(), Some("<key> &amp; \"id\""));
         assert_eq!(xml_message(b"<Error>"), None);
+    }
+
+    #[test]
+    fn messages_are_one_short_line() {
+        assert_eq!(presentable(" a\r\nb\x1b[31m\n"), "a  b [31m");
+        let long = presentable(&"ä".repeat(1001));
+        assert_eq!((long.chars().count(), long.ends_with("ä…")), (1001, true));
+        assert_eq!(presentable(&"ä".repeat(1000)).chars().count(), 1000);
     }
 
     #[test]

@@ -122,7 +122,9 @@ impl Client {
             let response = self.follow(&call, body, &context).await?;
 
             let (head, body) = response.into_parts();
-            if let Some(value) = head.headers.get(LAST_UPDATE) {
+            if call.endpoint.tells_queue_position()
+                && let Some(value) = head.headers.get(LAST_UPDATE)
+            {
                 self.remember_last_update(value);
             }
             let retry_after = server_delay(&head.headers, (self.shared.now)());
@@ -174,8 +176,11 @@ impl Client {
                 let problem = format!("it is the end of {} redirects in a row", redirect::LIMIT);
                 return Err(Error::redirect(context.clone(), response.status(), problem));
             }
-            // A body that cannot be sent again: the caller must look at the redirect.
-            let Some(again) = again else { return Ok(response) };
+            let Some(again) = again else {
+                let problem =
+                    format!("it redirects to {}: send the content again, there", without_secrets(&next));
+                return Err(Error::redirect(context.clone(), response.status(), problem));
+            };
             drain(response.into_body()).await;
             redirect::leave_tokens(&self.shared.base, &call.method, &next, &mut headers);
             (url, body) = (next, again);

@@ -26,13 +26,16 @@ pub struct JobRequest {
     pub credentials: RunnerCredentials,
     /// Where users can reach the job while it runs, when there is a session server.
     pub session: Option<SessionInfo>,
+    /// Whether the server may hold the request until there is something new. It does so only if it is told the queue
+    /// position, so that without holding the position is not sent, and the server looks for a job each time.
+    pub may_be_held: bool,
 }
 
 impl JobRequest {
-    /// A request without a session server.
+    /// A request without a session server, that may be held.
     #[must_use]
     pub fn new(credentials: RunnerCredentials) -> Self {
-        Self { credentials, session: None }
+        Self { credentials, session: None, may_be_held: true }
     }
 }
 
@@ -113,10 +116,10 @@ impl Client {
     /// # Errors
     ///
     /// [`Error::is_forbidden`] and [`Error::is_configuration`] say that this runner cannot get jobs as it is; every
-    /// other error is temporary.
+    /// other error is temporary. [`JobRefusal::of`](crate::JobRefusal::of) sorts them.
     pub async fn request_job(&self, request: &JobRequest) -> Result<JobAnswer, Error> {
         let token = request.credentials.token.expose();
-        let last_update = self.last_update();
+        let last_update = self.last_update().filter(|_| request.may_be_held);
         let body = RequestBody {
             info: &self.info,
             token,
@@ -144,7 +147,7 @@ impl Client {
         // The job is assigned, whatever the server calls its content.
         let content_type = (!answer.is_json()).then(|| answer.content_type_text());
         let (context, status) = (answer.context.clone(), answer.status);
-        let (bytes, broken) = answer.bytes_that_arrive().await;
+        let (bytes, broken) = answer.job_bytes().await;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         match Job::from_json(text) {
             Ok(job) => {

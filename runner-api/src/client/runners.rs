@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, header};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Client;
@@ -298,7 +298,10 @@ impl Client {
         personal_token: &SecretText,
     ) -> Result<TokenAnswer, Error> {
         let path = ["runners", &id.to_string(), "reset_authentication_token"];
-        let call = self.call(Endpoint::ResetToken, Method::POST, &path);
+        // Some proxies refuse a POST that has neither content nor a length.
+        let call = self
+            .call(Endpoint::ResetToken, Method::POST, &path)
+            .header(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         self.token_answer(call.token("private-token", personal_token.expose())?.accept_json()).await
     }
 
@@ -306,7 +309,7 @@ impl Client {
         Call::new(endpoint, method, self.shared.base.endpoint(path, &[]))
     }
 
-    fn runner_call(
+    pub(super) fn runner_call(
         &self,
         endpoint: Endpoint,
         method: Method,

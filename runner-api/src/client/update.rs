@@ -102,6 +102,12 @@ impl JobUpdate {
         Self { state, failure_reason: None, output: None, exit_code: None, runtime_environment_key: None }
     }
 
+    /// The job is accepted, but not begun: holds it for another two minutes while its place is being made.
+    #[must_use]
+    pub fn pending() -> Self {
+        Self::new(JobState::Pending)
+    }
+
     /// The job runs: without output this accepts it, with output it keeps it alive.
     #[must_use]
     pub fn running() -> Self {

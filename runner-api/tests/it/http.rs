@@ -113,6 +113,20 @@ async fn trace_pieces_have_a_length_and_downloads_no_body() {
 }
 
 #[tokio::test]
+async fn a_post_without_content_has_length_zero() {
+    let answer = "HTTP/1.1 201 Created\r\nContent-Type: application/json\r\nContent-Length: 14\r\n\r\n{\"token\":\"t2\"}";
+    let (address, served) = server(vec![answer]).await;
+    plain(address).reset_token_by_id(7, &"glpat-x".into()).await.unwrap();
+    let request = served.await.unwrap()[0].to_ascii_lowercase();
+    // Some proxies answer 411 to a POST without.
+    assert!(request.contains("\r\ncontent-length: 0\r\n"), "{request}");
+    assert!(
+        request.contains("\r\nprivate-token: glpat-x\r\n") && !request.contains("runner-token"),
+        "{request}"
+    );
+}
+
+#[tokio::test]
 async fn an_upload_of_unknown_length_is_chunked() {
     let (address, served) = server(vec!["HTTP/1.1 201 Created\r\nContent-Length: 3\r\n\r\n201"]).await;
     let pieces = ["one", "two"].map(|piece| Ok(Bytes::from_static(piece.as_bytes())));

@@ -93,6 +93,34 @@ async fn outcomes_of_updates() {
 }
 
 #[tokio::test]
+async fn a_job_is_accepted_or_not() {
+    for (reply, expected) in [
+        (status(200), "Accepted"),
+        (with(200, &[("job-status", "running")], "200"), "Accepted"),
+        (with(200, &[("job-status", "canceling")], "200"), "CancelRequested"),
+        (with(400, &[("job-status", "canceling")], ""), "CancelRequested"),
+        (with(200, &[("job-status", "canceled")], "200"), "Gone"),
+        (with(403, &[("job-status", "success")], ""), "Gone"),
+        (status(404), "Gone"),
+        (status(400), "Unconfirmed(Some"),
+        (status(409), "Unconfirmed(Some"),
+        (status(500), "Unconfirmed(Some"),
+        (status(202), "Unconfirmed(None"),
+        (Reply::Fail(TransportErrorKind::Other), "Unconfirmed(Some"),
+    ] {
+        let script = Script::new([reply]);
+        let accepted = job(&script).accept().await;
+        assert!(format!("{accepted:?}").starts_with(expected), "{accepted:?} is not {expected}");
+        let mut body = script.one().json();
+        body.as_object_mut().unwrap().remove("info");
+        assert_eq!(body, value!({"token": "glcbt-secret", "state": "running", "output": {}}));
+    }
+    let script = Script::new([status(200)]);
+    assert_eq!(job(&script).update(&JobUpdate::pending()).await.result, UpdateResult::Succeeded);
+    assert_eq!(script.one().json()["state"], "pending");
+}
+
+#[tokio::test]
 async fn intervals_of_the_server() {
     for (text, expected) in [
         ("60", Some(60)),
@@ -241,6 +269,11 @@ async fn an_upload_is_redirected_with_its_content_and_token() {
     let once = Body::stream(futures_util::stream::iter([Ok(Bytes::from_static(b"x"))]), None);
     let error = job(&script).upload_artifact(&ArtifactUpload::new("a"), once).await.unwrap_err();
     assert_eq!(error.status().unwrap(), 307);
+    assert!(
+        error
+            .to_string()
+            .ends_with("it redirects to https://other.example.com/: send the content again, there")
+    );
 }
 
 #[tokio::test]

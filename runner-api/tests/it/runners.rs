@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use runner_api::retry::RetryPolicy;
 use runner_api::transport::{Body, TransportErrorKind};
 use runner_api::{
-    JobAnswer, JobRequest, RegisterRequest, RunnerCredentials, RunnerInfo, RunnerToken, SecretText,
-    SessionInfo,
+    JobAnswer, JobRefusal, JobRequest, RegisterRequest, RouterDiscovery, RunnerCredentials, RunnerInfo,
+    RunnerToken, SecretText, SessionInfo,
 };
 use serde_json::json as value;
 
@@ -207,18 +208,91 @@ async fn an_assigned_job_is_not_lost() {
 }
 
 #[tokio::test]
-async fn only_403_says_that_the_runner_must_not_ask() {
-    for (reply, forbidden) in [
-        (status(403), true),
-        (status(409), false),
-        (status(422), false),
-        (status(501), false),
-        (Reply::Fail(TransportErrorKind::Connect), false),
-        (Reply::Fail(TransportErrorKind::Timeout), false),
+async fn refusals_of_a_job_request_are_sorted() {
+    use JobRefusal::*;
+    let seven = Some(Duration::from_secs(7));
+    for (reply, refusal, may_pass) in [
+        (status(403), Forbidden, false),
+        (status(409), Conflict, true),
+        (status(422), Orphaned, true),
+        (with(429, &[("retry-after", "7")], ""), RateLimited { retry_after: seven }, true),
+        (with(503, &[("retry-after", "7")], ""), Unavailable { retry_after: seven }, true),
+        (status(503), Unavailable { retry_after: None }, true),
+        (status(500), Other, true),
+        (status(501), Other, true),
+        (status(413), Other, true),
+        (json(201, "[]"), Other, true),
+        (with(302, &[("location", "https://new.example.com/")], ""), Other, true),
+        (Reply::Fail(TransportErrorKind::Connect), Unreachable, true),
+        (Reply::Fail(TransportErrorKind::Timeout), Unreachable, true),
     ] {
-        let error =
-            Script::new([reply]).client().request_job(&JobRequest::new(credentials())).await.unwrap_err();
-        assert_eq!(error.is_forbidden(), forbidden, "{error}");
+        let script = Script::new([reply]);
+        let client = script.client().with_retry(RetryPolicy::off());
+        let error = client.request_job(&JobRequest::new(credentials())).await.unwrap_err();
+        let found = JobRefusal::of(&error);
+        assert_eq!((found, found.may_pass()), (refusal, may_pass), "{error}");
+        assert_eq!(error.is_forbidden(), refusal == Forbidden);
+        assert_eq!((error.is_conflict(), error.is_orphaned()), (refusal == Conflict, refusal == Orphaned));
         assert!(!error.is_configuration());
     }
+    // What can never be sent is not sent.
+    let script = Script::new([]);
+    let unusable = JobRequest::new(RunnerCredentials::new("two\nlines"));
+    let error = script.client().request_job(&unusable).await.unwrap_err();
+    assert_eq!(JobRefusal::of(&error), Configuration);
+}
+
+#[tokio::test]
+async fn the_job_router_is_found_or_not() {
+    let token = RunnerToken::new("glrt-secret");
+    let script = Script::new([json(200, r#"{"server_url": "wss://kas.example.com/x"}"#)]);
+    let found = script.client().discover_router(&token).await.unwrap();
+    assert_eq!(found, RouterDiscovery::At { server_url: "wss://kas.example.com/x".into() });
+    let asked = script.one();
+    assert_eq!(asked.method, "GET");
+    assert_eq!(asked.url, "https://gitlab.example.com/api/v4/runners/router/discovery");
+    assert_eq!(
+        (asked.header("runner-token"), asked.header("accept")),
+        (Some("glrt-secret"), Some("application/json"))
+    );
+    assert!(asked.body.is_empty());
+
+    for (code, expected) in [(501, RouterDiscovery::NotEnabled), (404, RouterDiscovery::Unknown)] {
+        let script = Script::new([status(code)]);
+        assert_eq!(script.client().discover_router(&token).await.unwrap(), expected);
+    }
+    let error = Script::new([status(403)]).client().discover_router(&token).await.unwrap_err();
+    assert!(error.is_forbidden());
+    for body in
+        [r#"{"server_url": "https://h"}"#, r#"{"server_url": null}"#, r#"{"server_url": "kas"}"#, "{}"]
+    {
+        let error = Script::new([json(200, body)]).client().discover_router(&token).await.unwrap_err();
+        assert!(error.is_content(), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn answers_have_limits() {
+    let pieces = |count: usize| {
+        let piece = Bytes::from(vec![b' '; 1 << 20]);
+        let stream = futures_util::stream::iter((0..count).map(move |_| Ok(piece.clone())));
+        let mut answer = http::Response::new(Body::stream(stream, None));
+        answer.headers_mut().insert("content-type", "application/json".parse().unwrap());
+        answer
+    };
+    // An error's text is not looked for in a flood.
+    let mut answer = pieces(1 << 20);
+    *answer.status_mut() = http::StatusCode::BAD_REQUEST;
+    let error =
+        Script::new([Reply::Answer(answer)]).client().unregister(&RunnerToken::new("t")).await.unwrap_err();
+    assert_eq!((error.status().unwrap().as_u16(), error.server_message()), (400, None));
+    // Neither is a token.
+    let mut answer = pieces(1 << 20);
+    *answer.status_mut() = http::StatusCode::CREATED;
+    let error = Script::new([Reply::Answer(answer)])
+        .client()
+        .register(&RegisterRequest::new("GR1348941secret"))
+        .await
+        .unwrap_err();
+    assert!(error.is_transport() && format!("{error:?}").contains("more than 1048576 bytes"), "{error:?}");
 }
