@@ -5,6 +5,7 @@ use std::sync::Arc;
 use runner_api::Client;
 
 use super::Manager;
+use super::common::Common;
 use super::runner::Runner;
 use super::shared::Shared;
 use crate::executor::Provider;
@@ -75,10 +76,9 @@ impl ManagerBuilder {
             };
             Arc::new(Runner::new(context, entry.poll))
         });
-        Manager {
-            runners: runners.collect(),
-            journal: Arc::clone(journal),
-            shared: Arc::new(Shared::new(self.concurrent.unwrap_or(1))),
-        }
+        let runners: Vec<_> = runners.collect();
+        let keys = runners.iter().map(|runner| runner.key().to_owned());
+        let common = Common::new(self.concurrent.unwrap_or(1), keys);
+        Manager { runners, journal: Arc::clone(journal), shared: Arc::new(Shared::new(common)) }
     }
 }

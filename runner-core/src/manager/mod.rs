@@ -14,6 +14,7 @@
 //! executor, fails that job and nothing else.
 
 mod builder;
+mod common;
 mod handle;
 mod health;
 mod poller;

@@ -33,7 +33,7 @@ async fn rounds(runner: &Arc<Runner>, shared: &Arc<Shared>) {
     let identity = &runner.context.identity;
     let credentials =
         RunnerCredentials::new(identity.token.clone()).with_system_id(identity.system_id.clone());
-    let request = JobRequest::new(credentials);
+    let mut request = JobRequest::new(credentials);
     let mut capacity = runner.context.provider.capacity();
     loop {
         let place = tokio::select! {
@@ -51,10 +51,14 @@ async fn rounds(runner: &Arc<Runner>, shared: &Arc<Shared>) {
                 turn = Turn::wait(runner, shared, &mut capacity) => turn,
             };
             match turn {
-                Ok(turn) => match ask(runner, shared, &request, turn).await {
-                    Some(pause) => pause,
-                    None => return,
-                },
+                Ok(turn) => {
+                    let _asking = shared.common.asks(runner.key());
+                    request.may_be_held = shared.common.may_be_held(runner.key());
+                    match ask(runner, shared, &request, turn).await {
+                        Some(pause) => pause,
+                        None => return,
+                    }
+                }
                 Err(error) => no_turn(runner, &error),
             }
         };
@@ -117,7 +121,7 @@ impl Turn {
             Some(limit) => Some(Arc::clone(limit).acquire_owned().await.map_err(closed)?),
             None => None,
         };
-        let common = Arc::clone(&shared.concurrent).acquire_owned().await.map_err(closed)?;
+        let common = shared.common.share(runner.key()).await.map_err(closed)?;
         // What changes from here on is a reason to ask again.
         capacity.mark_unchanged();
         let reservation = guarded(runner.context.provider.acquire()).await.unwrap_or_else(|panic| {
@@ -142,6 +146,7 @@ fn no_turn(runner: &Runner, error: &AcquireError) -> Pause {
 
 /// Sends one request. `None`: the manager stops.
 async fn ask(runner: &Arc<Runner>, shared: &Arc<Shared>, request: &JobRequest, turn: Turn) -> Option<Pause> {
+    let interval = runner.poll.check_interval;
     let answer = tokio::select! {
         biased;
         () = shared.stop.cancelled() => {
@@ -149,8 +154,12 @@ async fn ask(runner: &Arc<Runner>, shared: &Arc<Shared>, request: &JobRequest, t
             return None;
         }
         answer = runner.context.client.request_job(request) => answer,
+        () = shared.common.request_is_in_the_way(runner.key()) => {
+            tracing::debug!(runner = %runner.name(), "a request that is held makes room for another runner");
+            turn.give_back(runner).await;
+            return Some(Pause::UntilChanged(interval));
+        }
     };
-    let interval = runner.poll.check_interval;
     let shown = match &answer {
         Ok(JobAnswer::Job(_) | JobAnswer::Unreadable(_)) => Shown::Job,
         Err(error) if error.is_retryable() => Shown::Trouble,

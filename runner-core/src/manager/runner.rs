@@ -42,6 +42,11 @@ impl Runner {
         &self.context.identity.name
     }
 
+    /// Tells it from other runners.
+    pub(super) fn key(&self) -> &str {
+        self.context.identity.token.short()
+    }
+
     /// Waits until it may ask again after it was refused.
     pub(super) async fn healthy(&self) {
         loop {

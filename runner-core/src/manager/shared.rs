@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::common::Common;
 use super::slots::SlotTable;
 use crate::executor::JobKey;
 use crate::journal::CancelState;
@@ -15,7 +15,7 @@ use crate::run::JobControl;
 #[derive(Debug)]
 pub(super) struct Shared {
     /// Jobs of all runners together.
-    pub(super) concurrent: Arc<Semaphore>,
+    pub(super) common: Common,
     pub(super) slots: SlotTable,
     /// Fires when no more jobs are taken.
     pub(super) stop: CancellationToken,
@@ -32,9 +32,9 @@ pub(super) struct Job {
 }
 
 impl Shared {
-    pub(super) fn new(concurrent: usize) -> Self {
+    pub(super) fn new(common: Common) -> Self {
         Self {
-            concurrent: Arc::new(Semaphore::new(concurrent.clamp(1, Semaphore::MAX_PERMITS))),
+            common,
             slots: SlotTable::default(),
             stop: CancellationToken::new(),
             jobs: Mutex::default(),

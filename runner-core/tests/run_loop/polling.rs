@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use runner_coordinator::core::{Endpoint, EventKind, JobState, Options};
 use runner_core::executor::StageEnd;
-use runner_core::manager::Manager;
+use runner_core::manager::{Manager, ManagerBuilder};
 
 use crate::support::{Act, Fake, Payload, Rig};
 
@@ -33,6 +33,48 @@ async fn a_request_that_is_held_is_waited_for() {
     pass(150).await;
     // The first one learns the queue's value; the others are held for 50 s each.
     assert_eq!(rig.gitlab.times(Endpoint::RequestJob), [0, 3, 56, 109]);
+    running.drain().await;
+    rig.end().await;
+}
+
+/// Two runners, of which GitLab tells the tags, with room for one job.
+fn two_runners(rig: &Rig) -> ManagerBuilder {
+    let entry = |tag| rig.entry(&rig.gitlab.create_tagged_runner(tag), Fake::new());
+    Manager::builder().runner(entry("one")).runner(entry("two")).concurrent(1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn scenario_29_a_request_that_is_held_does_not_keep_another_runner_from_asking() {
+    for tag in ["one", "two"] {
+        for idle in 0..25 {
+            let rig = Rig::in_process_with(Options::default());
+            let running = rig.start_with(two_runners(&rig));
+            pass(100 + idle).await;
+            let job = rig.gitlab.enqueue_tagged(Payload::new(["true"]), tag);
+            pass(7).await;
+            assert_eq!(rig.gitlab.state(job), JobState::Success, "{tag} after {idle}");
+            running.drain().await;
+            rig.end().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_is_held_makes_room_when_there_is_less_of_it() {
+    let rig = Rig::in_process_with(Options::default());
+    let fake = Fake::new().on("step_script", Act::held());
+    let tokens = ["busy", "idle"].map(|tag| rig.gitlab.create_tagged_runner(tag));
+    let entries = (rig.entry(&tokens[0], fake.clone()), rig.entry(&tokens[1], Fake::new()));
+    let running = rig.start_with(Manager::builder().runner(entries.0).runner(entries.1).concurrent(2));
+    // Both are held; then one of them has a job and wants to ask again, but the other one has the last share.
+    pass(30).await;
+    let held = rig.gitlab.requests(Endpoint::RequestJob);
+    rig.gitlab.enqueue_tagged(Payload::new(["true"]), "busy");
+    fake.called("start step_script").await;
+    let second = rig.gitlab.enqueue_tagged(Payload::new(["true"]), "busy");
+    pass(14).await;
+    assert_eq!(rig.gitlab.state(second), JobState::Running, "asked {held} times at first");
+    fake.end("step_script", StageEnd::Exit(0));
     running.drain().await;
     rig.end().await;
 }
