@@ -8,18 +8,21 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::lenient::Fields;
+use super::lenient::{Fields, Lenient};
+use super::notes::Notes;
 use super::recover::recover;
 use super::{
     ArtifactSpec, CacheSpec, Dependency, GitInfo, Hook, Image, JobFeatures, JobInfo, JobInput, JobRunnerInfo,
-    JobVariable, PolicyOptions, RegistryCredentials, Secret, Step, SuspendOptions, UnreadableJob, Warning,
+    JobVariable, PolicyOptions, RegistryCredentials, Secret, Step, SuspendOptions, UnknownField,
+    UnreadableJob, Warning,
 };
 use crate::secret::JobToken;
 
 /// A job that GitLab assigned to this runner.
 ///
-/// It can be written to a journal and read back: serializing keeps the text as it was received (with all its secrets!)
-/// and the correlation id; deserializing decodes that text again.
+/// It can be written to a journal and read back as an equal job: serializing keeps the text as it was received (with all
+/// its secrets!) and what was learned with it; deserializing decodes that text again. Changes made to single fields are
+/// not part of that text.
 ///
 /// Source: GitLab's Runner API, answer of `POST /api/v4/jobs/request`.
 ///
@@ -33,10 +36,10 @@ use crate::secret::JobToken;
 ///
 /// let journaled = serde_json::to_string(&job)?;
 /// let again: Job = serde_json::from_str(&journaled)?;
-/// assert_eq!(again.raw(), job.raw());
+/// assert_eq!(again, job);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Job {
     /// The job's id.
@@ -75,7 +78,8 @@ pub struct Job {
     pub secrets: BTreeMap<String, Secret>,
     /// Scripts around the preparation of sources.
     pub hooks: Vec<Hook>,
-    /// Steps in the syntax of the step runner, as JSON text; replaces [`steps`](Self::steps).
+    /// Steps in the syntax of the step runner, as JSON text (as it arrives, or of the list that arrives instead); replaces
+    /// [`steps`](Self::steps).
     pub run: Option<String>,
     /// What a policy demands to be told to the user.
     pub policy_options: Option<PolicyOptions>,
@@ -83,7 +87,10 @@ pub struct Job {
     pub suspend_options: Option<SuspendOptions>,
     correlation_id: Option<String>,
     warnings: Vec<Warning>,
-    raw: Arc<RawValue>,
+    /// How many of the warnings, at their end, are not about the text.
+    remarks: usize,
+    unknown: Vec<UnknownField>,
+    raw: Raw,
 }
 
 impl Job {
@@ -91,11 +98,13 @@ impl Job {
     ///
     /// # Errors
     ///
-    /// When `text` is not a JSON object with an id and a token; whatever of them could be found is in the error.
+    /// When `text` is not a JSON object with an id and a token; whatever of them could be found is in the error. A byte
+    /// order mark in front of the object is no such problem.
     pub fn from_json(text: impl Into<String>) -> Result<Self, UnreadableJob> {
         let text = text.into();
-        match RawValue::from_string(text.clone()) {
-            Ok(raw) => Self::decode(raw),
+        let content = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        match serde_json::from_str::<&RawValue>(content) {
+            Ok(raw) => Self::decode(raw.to_owned()),
             Err(error) => Err(recover(&text, &format!("it is not JSON ({error})"))),
         }
     }
@@ -103,13 +112,43 @@ impl Job {
     /// The payload as it was received. It holds every secret of the job.
     #[must_use]
     pub fn raw(&self) -> &str {
-        self.raw.get()
+        self.raw.0.get()
     }
 
-    /// What could not be understood. The fields in question have their defaults.
+    /// What could not be understood. The fields in question have their defaults. Of very many problems the first hundred
+    /// are listed, and then how many more there are.
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
+    }
+
+    /// The warning that tells that some of what the job shall do could not be understood. A job that has one must not
+    /// succeed: part of its script is missing.
+    ///
+    /// ```
+    /// let job = runner_api::Job::from_json(
+    ///     r#"{"id": 1, "token": "t", "services": 5, "steps": [{"name": "script", "script": ["make", {"do": "test"}]}]}"#,
+    /// )?;
+    /// assert_eq!(job.warnings().len(), 2);
+    /// assert_eq!(job.lost_script().map(|warning| warning.path()), Some("$.steps[0].script[1]"));
+    /// # Ok::<(), runner_api::UnreadableJob>(())
+    /// ```
+    #[must_use]
+    pub fn lost_script(&self) -> Option<&Warning> {
+        self.warnings.iter().find(|warning| warning.loses_script())
+    }
+
+    /// The fields that this version does not know, with their values.
+    ///
+    /// ```
+    /// let job = runner_api::Job::from_json(r#"{"id": 1, "token": "t", "mood": "good"}"#)?;
+    /// assert_eq!(job.unknown_fields()[0].path(), "$.mood");
+    /// assert_eq!(job.unknown_fields()[0].json(), "\"good\"");
+    /// # Ok::<(), runner_api::UnreadableJob>(())
+    /// ```
+    #[must_use]
+    pub fn unknown_fields(&self) -> &[UnknownField] {
+        &self.unknown
     }
 
     /// The id under which the server's logs know the request that gave this job.
@@ -143,13 +182,14 @@ impl Job {
 
     pub(crate) fn with_warning(mut self, warning: Warning) -> Self {
         self.warnings.push(warning);
+        self.remarks += 1;
         self
     }
 
     fn decode(raw: Box<RawValue>) -> Result<Self, UnreadableJob> {
         let raw: Arc<RawValue> = raw.into();
-        let mut warnings = Vec::new();
-        let Some(mut fields) = Fields::split(&raw, "$", &mut warnings) else {
+        let mut notes = Notes::default();
+        let Some(mut fields) = Fields::split(&raw, "$", &mut notes) else {
             return Err(recover(raw.get(), "it is not a JSON object"));
         };
         let (Some(id), Some(token)) = (
@@ -177,15 +217,40 @@ impl Job {
             features: fields.take("features"),
             secrets: fields.take("secrets"),
             hooks: fields.take("hooks"),
-            run: fields.take_optional("run"),
+            run: fields.take_optional("run").map(|RunSteps(text)| text),
             policy_options: fields.take_optional("policy_options"),
             suspend_options: fields.take_optional("suspend_options"),
             correlation_id: None,
             warnings: Vec::new(),
-            raw: Arc::clone(&raw),
+            remarks: 0,
+            unknown: Vec::new(),
+            raw: Raw(Arc::clone(&raw)),
         };
-        job.warnings = warnings;
+        fields.finish();
+        (job.warnings, job.unknown) = notes.into_parts();
         Ok(job)
+    }
+}
+
+/// The text that a job was decoded from.
+#[derive(Clone)]
+struct Raw(Arc<RawValue>);
+
+impl PartialEq for Raw {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.get() == other.0.get()
+    }
+}
+
+/// JSON text within JSON; the same without being wrapped in a text is as good.
+struct RunSteps(String);
+
+impl Lenient for RunSteps {
+    fn decode(raw: &RawValue, path: &str, notes: &mut Notes) -> Option<Self> {
+        match raw.get().as_bytes().first() {
+            Some(b'[' | b'{') => Some(Self(raw.get().to_owned())),
+            _ => String::decode(raw, path, notes).map(Self),
+        }
     }
 }
 
@@ -198,6 +263,7 @@ impl fmt::Debug for Job {
             .field("git_info", &self.git_info)
             .field("variables", &self.variables)
             .field("warnings", &self.warnings)
+            .field("unknown_fields", &self.unknown)
             .field("correlation_id", &self.correlation_id)
             .finish_non_exhaustive()
     }
@@ -205,23 +271,30 @@ impl fmt::Debug for Job {
 
 /// The form in a journal. Fields may be added, never changed.
 #[derive(Serialize, Deserialize)]
-struct Journaled<P> {
+struct Journaled<P, R> {
     payload: P,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     correlation_id: Option<String>,
+    /// Warnings that are not about the payload's text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    remarks: Option<R>,
 }
 
 impl Serialize for Job {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let correlation_id = self.correlation_id.clone();
-        Journaled { payload: &*self.raw, correlation_id }.serialize(serializer)
+        let about_text = self.warnings.len().saturating_sub(self.remarks);
+        let remarks = self.warnings.get(about_text..).filter(|remarks| !remarks.is_empty());
+        Journaled { payload: &*self.raw.0, correlation_id: self.correlation_id.clone(), remarks }
+            .serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Job {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let Journaled { payload, correlation_id } = Journaled::<Box<RawValue>>::deserialize(deserializer)?;
+        let Journaled { payload, correlation_id, remarks } =
+            Journaled::<Box<RawValue>, Vec<Warning>>::deserialize(deserializer)?;
         let job = Self::decode(payload).map_err(D::Error::custom)?;
+        let job = remarks.unwrap_or_default().into_iter().fold(job, Self::with_warning);
         Ok(Self { correlation_id, ..job })
     }
 }

@@ -14,6 +14,8 @@ use super::lenient::{Fields, Object};
 #[derive(Debug, Clone, Default, PartialEq)]
 #[non_exhaustive]
 pub struct JobInfo {
+    /// The job's id once more. [`Job::id`](crate::Job::id) is the one that counts.
+    pub id: Option<u64>,
     /// The job's name in the pipeline.
     pub name: String,
     /// The pipeline stage the job belongs to.
@@ -53,6 +55,7 @@ pub struct JobInfo {
 impl Object for JobInfo {
     fn read(fields: &mut Fields<'_, '_>) -> Self {
         Self {
+            id: fields.take_optional("id"),
             name: fields.take("name"),
             stage: fields.take("stage"),
             pipeline_id: fields.take("pipeline_id"),

@@ -1,16 +1,20 @@
 //! Saving what can be saved from a payload that is no usable job.
 
-use std::fmt;
+use serde_json::value::RawValue;
+use url::Url;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::Value;
-
+use super::lenient::{Fields, Object};
+use super::mend::mended;
+use super::notes::Notes;
+use super::{GitInfo, JobInfo, JobVariable};
 use crate::secret::{JobToken, SecretText};
 
 /// A payload that was handed out as a job but cannot be one.
 ///
 /// The server believes that this runner has the job now. If an id and a token were found, the job can at least be
-/// failed, with a reason, instead of hanging until its time limit.
+/// failed, with a reason, instead of hanging until its time limit. Besides the fields `id` and `token` they are looked for
+/// in the other places where GitLab writes them: `job_info.id`, the variables `CI_JOB_ID` and `CI_JOB_TOKEN`, and the
+/// repository's address.
 ///
 /// ```
 /// // The connection broke in the middle.
@@ -48,13 +52,15 @@ impl UnreadableJob {
     }
 }
 
-/// Looks for `id` and `token` at the top level of a text that may break off anywhere.
+/// Looks for an id and a token in a text that may break off anywhere.
 pub(super) fn recover(text: &str, reason: &str) -> UnreadableJob {
-    let mut found = Found::default();
-    // A number at the very end may be only the beginning of one. What was found before an error counts.
-    let certain = text.trim_end_matches(|last: char| last.is_ascii_digit());
-    let _ = Seed(&mut found).deserialize(&mut serde_json::Deserializer::from_str(certain));
-    UnreadableJob { reason: reason.to_owned(), id: found.id, token: found.token, raw: SecretText::new(text) }
+    let found = RawValue::from_string(mended(text)).ok().and_then(|raw| {
+        let mut notes = Notes::default();
+        let mut fields = Fields::split(&raw, "$", &mut notes)?;
+        Some(Found::read(&mut fields))
+    });
+    let Found { id, token } = found.unwrap_or_default();
+    UnreadableJob { reason: reason.to_owned(), id, token, raw: SecretText::new(text) }
 }
 
 #[derive(Default)]
@@ -63,43 +69,29 @@ struct Found {
     token: Option<JobToken>,
 }
 
-struct Seed<'f>(&'f mut Found);
+impl Object for Found {
+    fn read(fields: &mut Fields<'_, '_>) -> Self {
+        let id = fields.take_optional("id");
+        let token = fields.take_optional("token");
+        let info: JobInfo = fields.take("job_info");
+        let variables: Vec<JobVariable> = fields.take("variables");
+        let git: GitInfo = fields.take("git_info");
 
-impl<'de> DeserializeSeed<'de> for Seed<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+        let variable =
+            |key| variables.iter().rfind(|variable| variable.key == key).map(|found| found.value.as_str());
+        let in_variable = || variable("CI_JOB_ID")?.trim().parse().ok();
+        let tokens = [token, variable("CI_JOB_TOKEN").map(JobToken::new), token_in(&git.repo_url)];
+        Self {
+            id: id.or(info.id).or_else(in_variable),
+            token: tokens.into_iter().flatten().find(|token| !token.is_empty()),
+        }
     }
 }
 
-impl<'de> Visitor<'de> for Seed<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        while let Some(key) = map.next_key::<String>()? {
-            match key.to_ascii_lowercase().as_str() {
-                "id" => {
-                    let value: Value = map.next_value()?;
-                    let text = value.as_str().map(|text| text.trim().parse().ok());
-                    self.0.id = value.as_u64().or(text.flatten()).or(self.0.id);
-                }
-                "token" => {
-                    let value: Value = map.next_value()?;
-                    let token = value.as_str().filter(|text| !text.is_empty()).map(JobToken::new);
-                    self.0.token = token.or(self.0.token.take());
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(())
-    }
+/// The password in a repository's address, if it is a job's.
+fn token_in(repo_url: &str) -> Option<JobToken> {
+    let url = Url::parse(repo_url).ok().filter(|url| url.username() == "gitlab-ci-token")?;
+    url.password().map(JobToken::new)
 }
 
 #[cfg(test)]
@@ -118,6 +110,35 @@ mod tests {
             (r#"{"id": {}, "token": []}"#, None, None),
             (r#"{"token": "t", "id": -1, "x": 1e999}"#, None, Some("t")),
             (r#"{"token": "t", "steps": {"id": 9}}"#, None, Some("t")),
+            (r#"{"id": 7.0, "token": "t", "x": NaN, "y"#, Some(7), Some("t")),
+            ("\u{feff}{\"id\": 7, \"x\": \"a\nb\", \"token\": \"t\"}", Some(7), Some("t")),
+        ] {
+            let job = recover(text, "because");
+            assert_eq!(job.id(), id, "{text}");
+            assert_eq!(job.token().map(JobToken::expose), token, "{text}");
+        }
+    }
+
+    #[test]
+    fn looks_where_gitlab_repeats_itself() {
+        for (text, id, token) in [
+            (r#"{"job_info": {"id": 8, "name": "x"}, "token": "", "ID": "?"}"#, Some(8), None),
+            (
+                r#"{"variables": [{"key": "CI_JOB_ID", "value": "9"}, 5, {"key": "CI_JOB_TOKEN", "value": "v"}, {"#,
+                Some(9),
+                Some("v"),
+            ),
+            (
+                r#"{"id": 1, "git_info": {"repo_url": "https://gitlab-ci-token:g@h/p.git"}, "token": {}}"#,
+                Some(1),
+                Some("g"),
+            ),
+            (r#"{"id": 1, "git_info": {"repo_url": "https://somebody:g@h/p.git"}}"#, Some(1), None),
+            (
+                r#"{"id": 1, "token": "t", "variables": [{"key": "CI_JOB_TOKEN", "value": "v"}]}"#,
+                Some(1),
+                Some("t"),
+            ),
         ] {
             let job = recover(text, "because");
             assert_eq!(job.id(), id, "{text}");

@@ -2,16 +2,18 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// One place in a payload that could not be understood. It names the place, never the value.
 ///
 /// ```
-/// let job = runner_api::Job::from_json(r#"{"id": 1, "token": "t", "steps": [{"name": "script", "script": "echo"}]}"#)?;
+/// let job = runner_api::Job::from_json(r#"{"id": 1, "token": "t", "steps": [{"name": "script", "script": {}}]}"#)?;
 /// let warning = &job.warnings()[0];
 /// assert_eq!(warning.path(), "$.steps[0].script");
-/// assert_eq!(warning.to_string(), "$.steps[0].script: expected a list, found a text");
+/// assert_eq!(warning.to_string(), "$.steps[0].script: expected a list, found an object");
 /// # Ok::<(), runner_api::UnreadableJob>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     path: String,
     problem: String,
@@ -26,6 +28,20 @@ impl Warning {
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// Whether it is about what the job shall do. A step's time limit and the like do not count: no runner looks at them.
+    pub(super) fn loses_script(&self) -> bool {
+        let Some(below) = self.path.strip_prefix("$.") else {
+            return false;
+        };
+        if below == "run" || below == "steps" {
+            return true;
+        }
+        let Some((_, field)) = below.strip_prefix("steps[").and_then(|rest| rest.split_once(']')) else {
+            return false;
+        };
+        field.is_empty() || field.starts_with(".name") || field.starts_with(".script")
     }
 
     /// What is wrong with it.
