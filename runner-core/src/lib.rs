@@ -17,6 +17,7 @@
 //! | [`journal`] | what survives the death of the manager |
 //! | [`run`] | the run of one job |
 //! | [`manager`] | the run loop: polls, keeps slots, starts runs, stops in order |
+//! | [`task`] | who runs tasks, as a parameter |
 //! | [`time`] | wall-clock time as a parameter |
 
 pub mod executor;
@@ -27,5 +28,6 @@ pub mod plan;
 pub mod run;
 pub mod script;
 pub mod settings;
+pub mod task;
 pub mod time;
 pub mod variables;

@@ -361,6 +361,7 @@ async fn run_stage<E: Executor>(
         cancel.cancel();
         loop {
             tokio::select! {
+                biased;
                 () = sleep_until(end) => return,
                 // A second request can only shorten the grace of the first.
                 Ok(()) = stop.changed() => {

@@ -5,12 +5,14 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use futures_util::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::names;
 use super::{Assignment, Entry, FORMAT_VERSION, Journal, JournalError, Progress};
 use crate::executor::JobKey;
+use crate::log::LogStorage;
 
 const ASSIGNMENT: &str = "assignment.json";
 const PROGRESS: &str = "progress.json";
@@ -56,6 +58,11 @@ impl FileJournal {
 
     fn folder(&self, key: &JobKey) -> PathBuf {
         self.root.join(names::folder(key))
+    }
+
+    /// Folder of a job's log.
+    pub fn log_folder(&self, key: &JobKey) -> PathBuf {
+        self.folder(key).join(LOG)
     }
 
     /// Removes what is left of entries that were never finished, or whose removal was not: they hold parts of logs, and nobody
@@ -136,8 +143,8 @@ impl Journal for FileJournal {
         Ok(folders.into_iter().filter_map(|folder| self.entry(&folder)).collect())
     }
 
-    fn log_folder(&self, key: &JobKey) -> PathBuf {
-        self.folder(key).join(LOG)
+    fn log(&self, key: &JobKey) -> BoxFuture<'static, io::Result<LogStorage>> {
+        Box::pin(LogStorage::files(self.log_folder(key)))
     }
 }
 

@@ -14,15 +14,21 @@
 
 mod entry;
 mod files;
+mod memory;
 mod names;
 
 pub use entry::{Assignment, CancelState, FORMAT_VERSION, Progress, Verdict};
 pub use files::FileJournal;
+pub use memory::MemoryJournal;
 
 use std::fmt;
+use std::io;
 use std::path::PathBuf;
 
+use futures_util::future::BoxFuture;
+
 use crate::executor::JobKey;
+use crate::log::LogStorage;
 
 /// Keeps the entries. Calls are synchronous and short: a few small files on a local disk.
 pub trait Journal: Send + Sync + fmt::Debug {
@@ -51,8 +57,8 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// When the folder itself cannot be read.
     fn entries(&self) -> Result<Vec<Entry>, JournalError>;
 
-    /// Folder for the job's log; exists after [`begin`](Self::begin).
-    fn log_folder(&self, key: &JobKey) -> PathBuf;
+    /// Where the job's log is kept, once the entry was [begun](Self::begin).
+    fn log(&self, key: &JobKey) -> BoxFuture<'static, io::Result<LogStorage>>;
 }
 
 /// An entry as found.
@@ -81,5 +87,5 @@ pub struct JournalError {
     pub path: PathBuf,
     /// What the system said.
     #[source]
-    pub source: std::io::Error,
+    pub source: io::Error,
 }

@@ -114,11 +114,13 @@ impl LogTask {
         let mut wanted = false;
         loop {
             tokio::select! {
+                biased;
+                // First, so that a queue that is never empty does not keep the sender waiting.
+                () = shared.wanted.notified() => wanted = true,
                 command = self.queue.recv() => match command {
                     Some(command) => self.log.carry_out(command, shared).await?,
                     None => return self.log.commit(shared).await,
                 },
-                () = shared.wanted.notified() => wanted = true,
             }
             for _ in 0..BATCH {
                 match self.queue.try_recv() {

@@ -12,6 +12,7 @@ use crate::executor::Provider;
 use crate::journal::Journal;
 use crate::run::RunnerContext;
 use crate::settings::{JobSettings, PollSettings, RunnerIdentity};
+use crate::task::{Spawner, TokioSpawner};
 use crate::time::{Clock, SystemClock};
 use crate::variables::{Program, TlsFiles};
 
@@ -39,6 +40,7 @@ pub struct ManagerBuilder {
     entries: Vec<RunnerEntry>,
     concurrent: Option<usize>,
     clock: Option<Arc<dyn Clock>>,
+    spawner: Option<Arc<dyn Spawner>>,
 }
 
 impl ManagerBuilder {
@@ -60,6 +62,12 @@ impl ManagerBuilder {
         self
     }
 
+    /// Who runs the tasks of jobs; tokio's runtime when not given.
+    pub fn spawner(mut self, spawner: Arc<dyn Spawner>) -> Self {
+        self.spawner = Some(spawner);
+        self
+    }
+
     /// Makes the manager. `journal` is where accepted jobs are written down; `program` is what the manager calls itself.
     pub fn build(self, journal: &Arc<dyn Journal>, program: &Program) -> Manager {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
@@ -77,8 +85,9 @@ impl ManagerBuilder {
             Arc::new(Runner::new(context, entry.poll))
         });
         let runners: Vec<_> = runners.collect();
+        let spawner = self.spawner.unwrap_or_else(|| Arc::new(TokioSpawner));
         let keys = runners.iter().map(|runner| runner.key().to_owned());
         let common = Common::new(self.concurrent.unwrap_or(1), keys);
-        Manager { runners, journal: Arc::clone(journal), shared: Arc::new(Shared::new(common)) }
+        Manager { runners, journal: Arc::clone(journal), shared: Arc::new(Shared::new(common, spawner)) }
     }
 }

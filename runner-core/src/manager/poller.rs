@@ -23,6 +23,7 @@ pub(super) async fn poll(runner: Arc<Runner>, shared: Arc<Shared>) {
     while let Err(panic) = guarded(rounds(&runner, &shared)).await {
         tracing::error!(runner = %runner.name(), %panic, "asking for jobs panicked");
         tokio::select! {
+            biased;
             () = shared.stop.cancelled() => return,
             () = sleep(runner.refused()) => {}
         }
@@ -86,6 +87,7 @@ impl Pause {
         match self {
             Pause::None => {}
             Pause::UntilChanged(time) => tokio::select! {
+                biased;
                 () = sleep(time) => {}
                 () = runner.freed.notified() => {}
                 Ok(()) = capacity.changed() => {}
@@ -206,7 +208,7 @@ async fn accept(runner: &Arc<Runner>, shared: &Arc<Shared>, job: Job, turn: Turn
         accepted_at: context.clock.now(),
         tls_chain: None,
     };
-    let assignment = match write_down(context, assignment).await {
+    let assignment = match write_down(context, shared, assignment).await {
         Ok(assignment) => assignment,
         Err(error) => {
             let error = chain(&*error);
@@ -251,14 +253,18 @@ async fn release(context: &RunnerContext, reservation: Reservation) {
 
 type BoxedError = Box<dyn std::error::Error + Send + Sync>;
 
-/// On a thread that may wait for the disk: the entry has to survive the end of this machine.
-async fn write_down(context: &RunnerContext, assignment: Assignment) -> Result<Assignment, BoxedError> {
+/// Where it may wait for the disk: the entry has to survive the end of this machine.
+async fn write_down(
+    context: &RunnerContext,
+    shared: &Shared,
+    assignment: Assignment,
+) -> Result<Assignment, BoxedError> {
     let journal = Arc::clone(&context.journal);
-    let written = tokio::task::spawn_blocking(move || {
+    let written = shared.blocking(move || {
         journal.begin(&assignment)?;
         Ok::<_, JournalError>(assignment)
     });
-    Ok(written.await??)
+    Ok(written.await.ok_or("writing the job down panicked")??)
 }
 
 /// Fails a job that cannot be run at all.

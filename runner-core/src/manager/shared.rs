@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -11,6 +12,7 @@ use super::slots::SlotTable;
 use crate::executor::JobKey;
 use crate::journal::CancelState;
 use crate::run::JobControl;
+use crate::task::Spawner;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -23,6 +25,7 @@ pub(super) struct Shared {
     /// What newly started jobs are asked for, too.
     interrupt: JobControl,
     tasks: TaskTracker,
+    spawner: Arc<dyn Spawner>,
 }
 
 #[derive(Debug, Clone)]
@@ -32,7 +35,7 @@ pub(super) struct Job {
 }
 
 impl Shared {
-    pub(super) fn new(common: Common) -> Self {
+    pub(super) fn new(common: Common, spawner: Arc<dyn Spawner>) -> Self {
         Self {
             common,
             slots: SlotTable::default(),
@@ -40,6 +43,7 @@ impl Shared {
             jobs: Mutex::default(),
             interrupt: JobControl::new(),
             tasks: TaskTracker::new(),
+            spawner,
         }
     }
 
@@ -57,7 +61,7 @@ impl Shared {
             control.request(wish);
         }
         let listed = Listed { shared: Arc::clone(self), key };
-        self.tasks.spawn(async move {
+        self.spawn_aside(async move {
             let _listed = listed;
             task.await;
         });
@@ -65,7 +69,19 @@ impl Shared {
 
     /// Runs something that the manager waits for at its end, but that is no job.
     pub(super) fn spawn_aside(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.tasks.spawn(task);
+        self.spawner.spawn(Box::pin(self.tasks.track_future(task)));
+    }
+
+    /// Runs something that waits for the disk; `None`: it panicked, or it was ended.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let (done, result) = oneshot::channel();
+        self.spawner.spawn_blocking(Box::new(move || {
+            let _ = done.send(work());
+        }));
+        result.await.ok()
     }
 
     pub(super) fn jobs(&self) -> Vec<(JobKey, Job)> {

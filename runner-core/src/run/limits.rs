@@ -101,6 +101,7 @@ impl Limits {
                 return reason;
             }
             tokio::select! {
+                biased;
                 _ = control.requested(self.least) => {}
                 () = sleep_until(first) => {}
             }

@@ -9,7 +9,7 @@ use super::context::JobTask;
 use super::guard::guarded;
 use crate::executor::Provider;
 use crate::log::{
-    FilterSettings, JobLog, LogError, LogStorage, LogTask, MaskRules, SenderSettings, SenderTask, TraceSender,
+    FilterSettings, JobLog, LogError, LogTask, MaskRules, SenderSettings, SenderTask, TraceSender,
 };
 use crate::variables::{FeatureFlags, JobOptions, Program, Variables, flags};
 
@@ -105,7 +105,7 @@ pub(super) async fn open_log(task: &JobTask) -> Result<Opened, LogError> {
         timestamps: resolved.is_on(flags::TIMESTAMPS),
         sections: features.trace_sections,
     };
-    let storage = LogStorage::files(task.runner.journal.log_folder(&task.assignment.key)).await?;
+    let storage = task.runner.journal.log(&task.assignment.key).await?;
     let (log, log_task) = JobLog::open(storage, settings, Arc::clone(&task.runner.clock)).await?;
     let options = JobOptions::of(&inputs, &variables);
     let settings = SenderSettings {

@@ -52,8 +52,9 @@ pub(super) async fn prepare(
         words.plain(&format!("Will be retried in {}s ...", PAUSE.as_secs())).await?;
         clean_up(environment, key, CleanupReason::PrepareFailed).await;
         tokio::select! {
-            () = sleep(PAUSE) => {}
+            biased;
             reason = limits.reached(control) => return Ok(Err(NoPlace::Stopped(reason))),
+            () = sleep(PAUSE) => {}
         }
     }
 }

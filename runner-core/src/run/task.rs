@@ -76,6 +76,7 @@ async fn attempt(task: &JobTask, record: &Record) {
 /// Lives the job while listening to GitLab; `None` is success.
 async fn work(task: &JobTask, log: &JobLog, sender: &TraceSender, record: &Record) -> Option<Failure> {
     let lived = tokio::select! {
+        biased;
         lived = guarded(live(task, log, record)) => lived,
         never = obey(sender.directive(), &task.control) => match never {},
         never = record.note_wishes() => match never {},

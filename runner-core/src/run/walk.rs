@@ -202,10 +202,11 @@ impl<'a> Walk<'a> {
             self.life.words.warning("Retrying...").await?;
             let limits = self.limits(how);
             tokio::select! {
-                () = sleep(pauses.take()) => {}
+                biased;
                 reason = limits.reached(self.life.control) => {
                     return self.judge(stage, StageOutcome::Stopped(reason)).await;
                 }
+                () = sleep(pauses.take()) => {}
             }
         }
     }

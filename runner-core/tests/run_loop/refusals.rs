@@ -1,11 +1,12 @@
 //! Jobs that cannot be run at all are failed, not forgotten.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use runner_coordinator::core::JobState;
 use runner_core::executor::JobKey;
 use runner_core::journal::{Assignment, Entry, FileJournal, Journal, JournalError, Progress};
+use runner_core::log::LogStorage;
 use runner_core::manager::Manager;
 use serde_json::json;
 
@@ -40,10 +41,10 @@ impl Journal for Faulty {
         self.inner.entries()
     }
 
-    fn log_folder(&self, key: &JobKey) -> PathBuf {
+    fn log(&self, key: &JobKey) -> BoxFuture<'static, std::io::Result<LogStorage>> {
         let folder = self.inner.log_folder(key);
         // A folder that cannot be: its parent is a file.
-        if self.log { folder.join("../assignment.json/log") } else { folder }
+        Box::pin(LogStorage::files(if self.log { folder.join("../assignment.json/log") } else { folder }))
     }
 }
 

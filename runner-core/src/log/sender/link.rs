@@ -98,6 +98,7 @@ impl Link {
         loop {
             let due = start + *interval.borrow_and_update();
             tokio::select! {
+                biased;
                 () = tokio::time::sleep_until(due) => return,
                 _ = interval.changed() => {}
             }

@@ -204,6 +204,7 @@ impl SenderTask {
     pub async fn run(mut self) {
         let link = self.uploads.link().clone();
         let finish = tokio::select! {
+            biased;
             finish = self.uploads.run(&mut self.orders) => finish,
             never = keep_alive::run(&link) => match never {},
         };
