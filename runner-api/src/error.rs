@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use crate::retry;
-use crate::transport::{TransportError, TransportErrorKind};
+use crate::transport::{CertificateProblem, TransportError, TransportErrorKind};
 
 type Source = Box<dyn StdError + Send + Sync>;
 
@@ -128,10 +128,26 @@ impl Error {
         self.transport() == Some(TransportErrorKind::Timeout)
     }
 
-    /// Whether the server was not reached: the request was never sent.
+    /// Whether the server was not reached, or not trusted: it has not looked at the request.
     #[must_use]
     pub fn is_connect(&self) -> bool {
-        self.transport() == Some(TransportErrorKind::Connect)
+        matches!(self.transport(), Some(TransportErrorKind::Connect | TransportErrorKind::Certificate(_)))
+    }
+
+    /// Whether a certificate is wrong: the server's, or the client's own in the eyes of the server. The error's text
+    /// says what to do about it.
+    #[must_use]
+    pub fn is_certificate(&self) -> bool {
+        self.certificate_problem().is_some()
+    }
+
+    /// What is wrong with a certificate.
+    #[must_use]
+    pub fn certificate_problem(&self) -> Option<CertificateProblem> {
+        match self.transport()? {
+            TransportErrorKind::Certificate(problem) => Some(problem),
+            _ => None,
+        }
     }
 
     /// Whether no complete answer was received, for whatever reason.

@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use super::CertificateProblem;
+
 /// Why a request got no answer.
 ///
 /// ```
@@ -48,6 +50,8 @@ impl TransportError {
 pub enum TransportErrorKind {
     /// The name was not found, nobody listens, or the TLS handshake failed: the server has not seen the request.
     Connect,
+    /// The server's certificate was refused here, or this client's there: the request was not looked at.
+    Certificate(CertificateProblem),
     /// A time limit passed.
     Timeout,
     /// The request's own body could not be produced.
@@ -63,6 +67,7 @@ pub enum TransportErrorKind {
 impl fmt::Display for TransportErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Certificate(problem) => return problem.fmt(f),
             Self::Connect => "cannot connect to the server",
             Self::Timeout => "the server did not answer in time",
             Self::RequestBody => "the request body could not be read",

@@ -5,6 +5,9 @@
 //! [`ClientBuilder`](crate::ClientBuilder) when nothing else is given); tests and simulations pass their own.
 
 mod body;
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc-rs"))]
+mod certificate_files;
+mod certificate_problem;
 mod error;
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc-rs"))]
 mod http;
@@ -12,12 +15,19 @@ mod http;
 mod progress;
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc-rs"))]
 mod tls;
+mod tls_data;
 
 pub use body::{Body, BodyError, BodySource, BodyStream};
+pub use certificate_problem::CertificateProblem;
 pub use error::{TransportError, TransportErrorKind};
+pub use tls_data::TlsData;
 
 #[cfg(any(feature = "tls-ring", feature = "tls-aws-lc-rs"))]
+pub use self::certificate_files::CertificateFiles;
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc-rs"))]
 pub use self::http::{HttpTransport, HttpTransportBuilder, ProxySettings};
+#[cfg(any(feature = "tls-ring", feature = "tls-aws-lc-rs"))]
+pub use self::tls::TrustedRoots;
 
 use async_trait::async_trait;
 
