@@ -38,10 +38,10 @@ pub mod transport;
 pub use base_url::BaseUrl;
 pub use checksum::TraceOutput;
 pub use client::{
-    Acceptance, ArtifactUpload, Client, ClientBuilder, DownloadOptions, DownloadTarget, Downloaded, JobAnswer,
-    JobClient, JobRefusal, JobRequest, JobState, JobStatus, JobUpdate, PatchOutcome, PatchResult,
-    RegisterRequest, RequestRate, RouterDiscovery, RunnerCredentials, SessionInfo, TokenAnswer, UpdateOutcome,
-    UpdateResult, Uploaded, Verified,
+    Acceptance, ArtifactUpload, Client, ClientBuilder, ClientKey, ClientPool, DownloadOptions,
+    DownloadTarget, Downloaded, JobAnswer, JobClient, JobRefusal, JobRequest, JobState, JobStatus, JobUpdate,
+    PatchOutcome, PatchResult, RegisterRequest, RequestRate, RouterDiscovery, RunnerCredentials, SessionInfo,
+    TokenAnswer, UpdateOutcome, UpdateResult, Uploaded, Verified,
 };
 pub use endpoint::Endpoint;
 pub use error::Error;

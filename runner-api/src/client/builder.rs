@@ -14,7 +14,7 @@ use crate::info::RunnerInfo;
 use crate::observe::{NoObserver, Observer};
 use crate::retry::RetryPolicy;
 use crate::secret::JobToken;
-use crate::transport::Transport;
+use crate::transport::{TlsData, Transport};
 
 /// A client of one GitLab instance's Runner API. Cloning is cheap; clones share connections and the queue position
 /// ([`last_update`](Self::last_update)).
@@ -52,6 +52,7 @@ pub(super) struct Shared {
     pub(super) request_id: RequestIds,
     pub(super) ceiling: Option<Ceiling>,
     last_update: Mutex<Option<HeaderValue>>,
+    pub(super) tls: Mutex<TlsData>,
 }
 
 type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -259,6 +260,7 @@ impl ClientBuilder {
                 request_id: self.request_id,
                 ceiling: self.rate.and_then(Ceiling::new),
                 last_update: Mutex::new(None),
+                tls: Mutex::default(),
             }),
             info: Arc::new(self.info),
             retry: self.retry,

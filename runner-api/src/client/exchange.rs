@@ -204,7 +204,9 @@ impl Client {
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         let sent = self.shared.transport.send(request).await;
-        sent.map_err(|source| Error::from_transport(context.clone(), source))
+        let answer = sent.map_err(|source| Error::from_transport(context.clone(), source))?;
+        self.remember_tls(url, &answer);
+        Ok(answer)
     }
 }
 
