@@ -104,7 +104,7 @@ impl Job {
         let text = text.into();
         let content = text.strip_prefix('\u{feff}').unwrap_or(&text);
         match serde_json::from_str::<&RawValue>(content) {
-            Ok(raw) => Self::decode(raw.to_owned()),
+            Ok(raw) => Self::decode(raw.to_owned()).map_err(|reason| recover(&text, reason)),
             Err(error) => Err(recover(&text, &format!("it is not JSON ({error})"))),
         }
     }
@@ -186,17 +186,18 @@ impl Job {
         self
     }
 
-    fn decode(raw: Box<RawValue>) -> Result<Self, UnreadableJob> {
+    /// The job, or why it cannot be one.
+    fn decode(raw: Box<RawValue>) -> Result<Self, &'static str> {
         let raw: Arc<RawValue> = raw.into();
         let mut notes = Notes::default();
         let Some(mut fields) = Fields::split(&raw, "$", &mut notes) else {
-            return Err(recover(raw.get(), "it is not a JSON object"));
+            return Err("it is not a JSON object");
         };
         let (Some(id), Some(token)) = (
             fields.take_optional("id"),
             fields.take_optional::<JobToken>("token").filter(|token| !token.is_empty()),
         ) else {
-            return Err(recover(raw.get(), "it lacks an id or a token"));
+            return Err("it lacks an id or a token");
         };
         let mut job = Self {
             id,
@@ -293,7 +294,8 @@ impl<'de> Deserialize<'de> for Job {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Journaled { payload, correlation_id, remarks } =
             Journaled::<Box<RawValue>, Vec<Warning>>::deserialize(deserializer)?;
-        let job = Self::decode(payload).map_err(D::Error::custom)?;
+        let job = Self::decode(payload)
+            .map_err(|reason| D::Error::custom(format_args!("the job's payload cannot be used: {reason}")))?;
         let job = remarks.unwrap_or_default().into_iter().fold(job, Self::with_warning);
         Ok(Self { correlation_id, ..job })
     }

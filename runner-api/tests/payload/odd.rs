@@ -123,3 +123,10 @@ fn scripts_that_are_lost_are_told_apart() {
     );
     assert_eq!(job(r#"{"id": 1, "token": "t", "steps": [{"script": "make"}]}"#).steps[0].script, ["make"]);
 }
+
+#[test]
+fn the_text_of_what_cannot_be_a_job_is_kept_as_it_was() {
+    for text in ["\n\n1", " {\"id\": 1} \n", "\u{feff}[]", "", "<html>"] {
+        assert_eq!(Job::from_json(text).unwrap_err().raw().expose(), text);
+    }
+}
