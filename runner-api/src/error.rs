@@ -56,6 +56,10 @@ enum Kind {
     },
     /// The receiver of a download failed.
     Target,
+    /// A download broke off behind bytes that cannot be taken back.
+    Partial {
+        written: u64,
+    },
 }
 
 /// What every message of a call says.
@@ -174,6 +178,23 @@ impl Error {
         matches!(self.0.kind, Kind::Target)
     }
 
+    /// Whether a [download into a writer](crate::JobClient::download_artifact_to) broke off behind bytes that cannot be
+    /// taken back: the same writer must not be used for another try. The [source](StdError::source) tells why.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        matches!(self.0.kind, Kind::Partial { .. })
+    }
+
+    /// How many bytes of the artifact the writer of an [interrupted](Self::is_partial) download holds; 0 for every other
+    /// error.
+    #[must_use]
+    pub fn bytes_written(&self) -> u64 {
+        match self.0.kind {
+            Kind::Partial { written } => written,
+            _ => 0,
+        }
+    }
+
     /// Whether the same call may succeed later: a broken connection, a time limit, or a status that says so
     /// (408, 429, 500, 502, 503, 504, 512 and above).
     #[must_use]
@@ -194,7 +215,7 @@ impl Error {
             Kind::Status { status, .. } | Kind::Content { status, .. } | Kind::Redirect { status, .. } => {
                 Some(status)
             }
-            Kind::Configuration(_) | Kind::Transport(_) | Kind::Target => None,
+            Kind::Configuration(_) | Kind::Transport(_) | Kind::Target | Kind::Partial { .. } => None,
         }
     }
 
@@ -277,6 +298,10 @@ impl Error {
     pub(crate) fn target(call: CallContext, source: std::io::Error) -> Self {
         Self::new(Kind::Target, Some(call), Some(Box::new(source)))
     }
+
+    pub(crate) fn partial(call: CallContext, written: u64, source: Self) -> Self {
+        Self::new(Kind::Partial { written }, Some(call), Some(Box::new(source)))
+    }
 }
 
 impl fmt::Display for Error {
@@ -296,6 +321,9 @@ impl fmt::Display for Error {
             }
             Kind::Content { status, problem } | Kind::Redirect { status, problem } => {
                 write!(f, "{status}, but {problem}")?;
+            }
+            Kind::Partial { written } => {
+                write!(f, "broke off after {written} bytes, which cannot be taken back")?;
             }
             Kind::Target => f.write_str("the downloaded bytes could not be stored")?,
         }

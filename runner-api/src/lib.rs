@@ -40,8 +40,8 @@ pub use checksum::TraceOutput;
 pub use client::{
     Acceptance, ArtifactUpload, Client, ClientBuilder, ClientKey, ClientPool, DownloadOptions,
     DownloadTarget, Downloaded, JobAnswer, JobClient, JobRefusal, JobRequest, JobState, JobStatus, JobUpdate,
-    PatchOutcome, PatchResult, RegisterRequest, RequestRate, RouterDiscovery, RunnerCredentials, SessionInfo,
-    TokenAnswer, UpdateOutcome, UpdateResult, Uploaded, Verified,
+    PatchOutcome, PatchResult, RangeOptions, RegisterRequest, RequestRate, RouterDiscovery,
+    RunnerCredentials, SessionInfo, TokenAnswer, UpdateOutcome, UpdateResult, Uploaded, Verified,
 };
 pub use endpoint::Endpoint;
 pub use error::Error;

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode, header};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use url::Url;
 
 use crate::error::{CallContext, Error};
 use crate::transport::{Body, TransportError, TransportErrorKind};
@@ -30,6 +31,8 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Answer {
     pub(super) status: StatusCode,
+    /// The address that answered, behind all redirects.
+    pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
     pub(super) context: CallContext,
@@ -39,6 +42,11 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// The next piece of the body.
+    pub(super) async fn chunk(&mut self) -> Result<Option<Bytes>, Error> {
+        self.body.chunk().await.map_err(|source| Error::from_transport(self.context.clone(), source))
+    }
+
     /// Everything of a job that arrives, and why the rest did not.
     pub(super) async fn job_bytes(self) -> (BytesMut, Option<Error>) {
         self.bytes_that_arrive(JOB_LIMIT).await

@@ -29,11 +29,12 @@ pub(super) struct Call {
     pub(super) url: Url,
     pub(super) headers: HeaderMap,
     pub(super) body: Body,
+    follow_redirects: bool,
 }
 
 impl Call {
     pub(super) fn new(endpoint: Endpoint, method: Method, url: Url) -> Self {
-        Self { endpoint, method, url, headers: HeaderMap::new(), body: Body::empty() }
+        Self { endpoint, method, url, headers: HeaderMap::new(), body: Body::empty(), follow_redirects: true }
     }
 
     /// Adds a header that authenticates; an empty token gives none.
@@ -49,6 +50,12 @@ impl Call {
 
     pub(super) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
+        self
+    }
+
+    /// Gives a redirect to the caller.
+    pub(super) fn without_redirects(mut self) -> Self {
+        self.follow_redirects = false;
         self
     }
 
@@ -119,7 +126,7 @@ impl Client {
             };
             let again = call.body.try_clone();
             let body = std::mem::take(&mut call.body);
-            let response = self.follow(&call, body, &context).await?;
+            let (response, url) = self.follow(&call, body, &context).await?;
 
             let (head, body) = response.into_parts();
             if call.endpoint.tells_queue_position()
@@ -146,6 +153,7 @@ impl Client {
             let request_id = told.unwrap_or(request_id).to_owned();
             return Ok(Answer {
                 status: head.status,
+                url,
                 headers: head.headers,
                 body,
                 context,
@@ -155,8 +163,13 @@ impl Client {
         }
     }
 
-    /// Sends one request and follows its redirects.
-    async fn follow(&self, call: &Call, body: Body, context: &CallContext) -> Result<Response<Body>, Error> {
+    /// Sends one request and follows its redirects. Gives the address that answered, too.
+    async fn follow(
+        &self,
+        call: &Call,
+        body: Body,
+        context: &CallContext,
+    ) -> Result<(Response<Body>, Url), Error> {
         let mut url = call.url.clone();
         let mut headers = call.headers.clone();
         let mut body = body;
@@ -164,8 +177,11 @@ impl Client {
         loop {
             let again = body.try_clone();
             let response = self.send(&call.method, &url, headers.clone(), body, context).await?;
+            if !call.follow_redirects {
+                return Ok((response, url));
+            }
             let next = match redirect::step(&call.method, &url, response.status(), response.headers()) {
-                Step::Stay => return Ok(response),
+                Step::Stay => return Ok((response, url)),
                 Step::Refuse(problem) => {
                     return Err(Error::redirect(context.clone(), response.status(), problem));
                 }

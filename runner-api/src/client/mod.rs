@@ -21,7 +21,7 @@ mod update;
 pub use accept::Acceptance;
 pub use artifacts::{ArtifactUpload, Uploaded};
 pub use builder::{Client, ClientBuilder};
-pub use download::{DownloadOptions, DownloadTarget, Downloaded};
+pub use download::{DownloadOptions, DownloadTarget, Downloaded, RangeOptions};
 pub use job_client::JobClient;
 pub use pool::{ClientKey, ClientPool};
 pub use rate::RequestRate;

@@ -3,13 +3,14 @@
 use runner_api::retry::RetryPolicy;
 use runner_api::{
     ArtifactUpload, Client, ClientBuilder, DownloadOptions, FailureReason, Job, JobAnswer, JobClient,
-    JobRequest, JobToken, JobUpdate, PatchResult, RegisterRequest, RunnerCredentials, RunnerInfo,
-    TraceOutput, UpdateResult,
+    JobRequest, JobToken, JobUpdate, PatchResult, RangeOptions, RegisterRequest, RunnerCredentials,
+    RunnerInfo, TraceOutput, UpdateResult,
 };
-use runner_coordinator::core::{Coordinator, JobId, JobState, NewJob, NewRunner, Options};
+use runner_coordinator::core::{Coordinator, Endpoint, JobId, JobState, NewJob, NewRunner, Options};
 use runner_coordinator::http::{Handle, Server, ServerOptions};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 /// A server with one runner, and a client of it.
 struct Site {
@@ -159,7 +160,7 @@ async fn artifacts_go_up_and_come_down() {
     let mut upload = ArtifactUpload::new("artifacts.zip");
     upload.format = Some("zip".into());
     upload.artifact_type = "archive".into();
-    let content = vec![7; 3_000_000];
+    let content: Vec<u8> = (0..3_000_000_u32).map(|index| (index % 251) as u8).collect();
     client.upload_artifact(&upload, content.clone()).await.unwrap();
     assert!(site.handle.artifact(id, "archive").is_some());
 
@@ -171,8 +172,30 @@ async fn artifacts_go_up_and_come_down() {
         assert_eq!((downloaded.bytes, target == content), (3_000_000, true));
     }
 
+    // In twelve parts, each from its place; the third one breaks off once.
+    let mut ranges = RangeOptions::default();
+    (ranges.chunk, ranges.threshold) = (262_144, 1_000_000);
+    (options.direct, options.ranges) = (true, Some(ranges));
+    site.fault("storage:4:truncate=1000");
+    let mut file = tokio::fs::File::from_std(tempfile::tempfile().unwrap());
+    let downloaded = client.download_artifact(options, &mut file).await.unwrap();
+    assert_eq!((downloaded.bytes, downloaded.parts), (3_000_000, 12));
+    let mut read = Vec::new();
+    file.seek(std::io::SeekFrom::Start(0)).await.unwrap();
+    file.read_to_end(&mut read).await.unwrap();
+    assert!(read == content);
+    // The whole archive before, the probe, the parts, and the rest of one part.
+    let requests = site.handle.with(|coordinator, _| coordinator.request_count(Endpoint::Storage));
+    assert_eq!(requests, 1 + 1 + 12 + 1);
+
+    // A plain writer gets the rest from where the connection broke.
+    site.fault("download_artifact:1:truncate=1000000");
+    (options.direct, options.ranges) = (false, None);
+    let mut pipe = Vec::new();
+    let downloaded = client.download_artifact_to(options, &mut pipe).await.unwrap();
+    assert_eq!((downloaded.parts, pipe == content), (2, true));
+
     site.fault("download_artifact:1:truncate=4096");
-    options.direct = false;
     let mut target = Vec::new();
     let error = client.download_artifact(options, &mut target).await.unwrap_err();
     assert!(error.is_transport() && target.is_empty(), "{error:?}");
