@@ -1,14 +1,17 @@
 //! What the core answers, and how the shell is to put it on the wire.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
+use super::endpoint::Route;
 use super::fault::Plan;
 use super::ids::RunnerId;
 
@@ -17,8 +20,8 @@ use super::ids::RunnerId;
 pub enum Reply {
     /// Send this.
     Ready(Box<Answer>),
-    /// Nothing yet: ask again with [`Coordinator::resume`](super::Coordinator::resume) when the queue of the
-    /// runner moved or when [`Hold::until`] has come.
+    /// Nothing yet: ask again with [`Coordinator::resume`](super::Coordinator::resume) when
+    /// [`Coordinator::queue_version`](super::Coordinator::queue_version) changed or when [`Hold::until`] has come.
     Hold(Hold),
 }
 
@@ -30,7 +33,7 @@ pub struct Answer {
     pub response: Response<Payload>,
     /// How long the answer is held back after the request was processed.
     pub delay: Duration,
-    /// Where the connection breaks while the answer is sent.
+    /// What becomes of the connection while the answer is sent.
     pub cut: Option<Cut>,
 }
 
@@ -75,7 +78,7 @@ impl Payload {
     }
 }
 
-/// Where a connection breaks.
+/// How a connection ends, or does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cut {
@@ -83,15 +86,38 @@ pub enum Cut {
     NoAnswer,
     /// After that many bytes of the answer's body.
     Body(u64),
+    /// It does not break, but not a byte of an answer ever comes.
+    Stall,
+    /// It does not break, but after that many bytes of the answer's body nothing more comes.
+    StallBody(u64),
+    /// There is no connection: nothing listens.
+    Refused,
 }
 
-/// A job request that waits for work.
+/// A request that waits: for work, or because a fault delays it.
 #[derive(Debug)]
 pub struct Hold {
     pub(super) until: SystemTime,
-    pub(super) runner: RunnerId,
-    pub(super) poll: super::request_job::Poll,
-    pub(super) plan: Plan,
+    pub(super) plan: Box<Plan>,
+    pub(super) held: Held,
+}
+
+/// What a [`Hold`] waits with.
+pub(super) enum Held {
+    /// A job request that waits for work.
+    Poll { runner: RunnerId, poll: super::request_job::Poll },
+    /// A request that is processed later.
+    Delayed { route: Route, parts: Box<Parts>, body: Bytes },
+}
+
+impl fmt::Debug for Held {
+    /// Leaves out the request: it holds tokens.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Poll { runner, .. } => write!(f, "Poll({runner})"),
+            Self::Delayed { route, .. } => write!(f, "Delayed({})", route.endpoint),
+        }
+    }
 }
 
 impl Hold {
@@ -101,10 +127,13 @@ impl Hold {
         self.until
     }
 
-    /// The runner that waits.
+    /// The runner that waits for work; none for a request that a fault delays.
     #[must_use]
-    pub fn runner(&self) -> RunnerId {
-        self.runner
+    pub fn runner(&self) -> Option<RunnerId> {
+        match &self.held {
+            Held::Poll { runner, .. } => Some(*runner),
+            Held::Delayed { .. } => None,
+        }
     }
 }
 
@@ -138,8 +167,8 @@ pub(super) fn message(status: StatusCode, text: &str) -> Plain {
 }
 
 /// `{"message": {"field": ["problem"]}}`, the shape of validation errors.
-pub(super) fn invalid_field(field: &str, problem: &str) -> Plain {
-    json(StatusCode::BAD_REQUEST, &json!({ "message": { field: [problem] } }))
+pub(super) fn invalid_fields(problems: &BTreeMap<&'static str, Vec<String>>) -> Plain {
+    json(StatusCode::BAD_REQUEST, &json!({ "message": problems }))
 }
 
 /// `{"error": "…"}`, the shape of parameter errors.
@@ -171,6 +200,21 @@ fn with_body(status: StatusCode, body: Bytes) -> Plain {
     let mut response = Box::new(Response::new(Payload::Bytes(body)));
     *response.status_mut() = status;
     response
+}
+
+/// A time as headers have it: `Tue, 14 Nov 2023 22:13:27 GMT`.
+pub(super) fn http_date(at: SystemTime) -> String {
+    timestamp(at).strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
+/// A time as GitLab writes it in JSON: `2026-01-02T03:04:05.678Z`.
+pub(super) fn json_time(at: SystemTime) -> String {
+    timestamp(at).strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
+}
+
+/// Times beyond the year 9999 become the epoch.
+fn timestamp(at: SystemTime) -> jiff::Timestamp {
+    jiff::Timestamp::try_from(at).unwrap_or_default()
 }
 
 /// Adds a header; a value that no header can hold is left out.

@@ -1,75 +1,38 @@
-//! `POST` and `GET jobs/:id/artifacts`, and the object storage that a direct download is redirected to.
+//! `POST jobs/:id/artifacts`.
 //!
 //! A shell that streams uploads to files asks [`Coordinator::admit_upload`] first, stores the `file` part and then
 //! calls [`Coordinator::finish_upload`]. A transport that has the whole body in memory calls
 //! [`Coordinator::handle`] as for every other request.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::ops::Range;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
-use secrecy::ExposeSecret;
+use http::{StatusCode, header};
+use serde_json::json;
 
-use super::answer::{self, Answer, Payload, Plain, add_header};
+use super::answer::{self, Answer, Plain, add_header};
+use super::artifact_type::{self, Unfit};
 use super::dotenv;
 use super::endpoint::Endpoint;
 use super::event::EventKind;
 use super::fault::Plan;
 use super::ids::JobId;
 use super::job::{Artifact, Content, JobState};
-use super::params::{self, Params};
+use super::params::Params;
 use super::{Begun, Coordinator};
-
-/// Types that GitLab knows.
-const TYPES: &[&str] = &[
-    "archive",
-    "metadata",
-    "trace",
-    "junit",
-    "sast",
-    "dependency_scanning",
-    "container_scanning",
-    "dast",
-    "codequality",
-    "license_scanning",
-    "performance",
-    "metrics",
-    "metrics_referee",
-    "network_referee",
-    "lsif",
-    "dotenv",
-    "cobertura",
-    "terraform",
-    "accessibility",
-    "cluster_applications",
-    "secret_detection",
-    "requirements",
-    "coverage_fuzzing",
-    "browser_performance",
-    "load_performance",
-    "api_fuzzing",
-    "cluster_image_scanning",
-    "cyclonedx",
-    "requirements_v2",
-    "annotations",
-    "repository_xray",
-    "jacoco",
-];
-
-const FORMATS: &[&str] = &["raw", "zip", "gzip", "zipzstd", "tarzstd"];
+use crate::pipeline::duration;
 
 /// Leave to store an upload.
 #[derive(Debug)]
 pub struct Admission {
     plan: Plan,
+    delay: Duration,
     job: JobId,
-    artifact_type: String,
-    artifact_format: String,
-    expire_in: Option<String>,
+    query: BTreeMap<String, String>,
     limit: Option<u64>,
 }
 
@@ -80,22 +43,33 @@ impl Admission {
         self.job
     }
 
-    /// `archive`, `junit`, …
+    /// `archive`, `junit`, … by the request's query and the other fields of its form.
     #[must_use]
-    pub fn artifact_type(&self) -> &str {
-        &self.artifact_type
+    pub fn artifact_type<'a>(&'a self, form: &'a BTreeMap<String, String>) -> &'a str {
+        self.parameter(form, "artifact_type").unwrap_or("archive")
     }
 
-    /// `zip`, `gzip`, `raw`, …
+    /// `zip`, `gzip`, `raw`; like [`artifact_type`](Self::artifact_type).
     #[must_use]
-    pub fn artifact_format(&self) -> &str {
-        &self.artifact_format
+    pub fn artifact_format<'a>(&'a self, form: &'a BTreeMap<String, String>) -> &'a str {
+        self.parameter(form, "artifact_format").unwrap_or("zip")
     }
 
     /// Largest size in bytes that will be accepted; what is larger need not be stored.
     #[must_use]
     pub fn limit(&self) -> Option<u64> {
         self.limit
+    }
+
+    /// How long a fault delays the work: to be waited for before anything is stored.
+    #[must_use]
+    pub fn delay(&self) -> Duration {
+        self.delay
+    }
+
+    /// Runners send parameters in the query; GitLab takes them as fields of the form too, and prefers those.
+    fn parameter<'a>(&'a self, form: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+        form.get(name).or_else(|| self.query.get(name)).map(String::as_str).filter(|value| !value.is_empty())
     }
 }
 
@@ -112,10 +86,12 @@ pub struct Upload {
     pub content: Content,
     /// The content itself of a `dotenv` report, which the coordinator reads; `None` for everything else.
     pub dotenv: Option<Bytes>,
+    /// The other fields of the form.
+    pub form: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Upload {
-    /// Leaves out the content of a report.
+    /// Leaves out the content of a report, and fields, which may hold a token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Upload")
             .field("filename", &self.filename)
@@ -144,9 +120,9 @@ impl Coordinator {
     pub fn admit_upload(&mut self, parts: &Parts, now: SystemTime) -> Result<Admission, Box<Answer>> {
         match self.begin(parts, &Bytes::new(), now) {
             Begun::Refused(answer) => Err(answer),
-            Begun::Go { route, plan } if route.endpoint == Endpoint::UploadArtifact => {
+            Begun::Go { route, mut plan } if route.endpoint == Endpoint::UploadArtifact => {
                 match self.check_upload(&route.key, parts) {
-                    Ok(admission) => Ok(Admission { plan, ..admission }),
+                    Ok(admission) => Ok(Admission { delay: plan.take_delay_before(), plan, ..admission }),
                     Err(refusal) => Err(Box::new(plan.finish(*refusal))),
                 }
             }
@@ -161,13 +137,28 @@ impl Coordinator {
         Stored { answer: admission.plan.finish(*response), kept }
     }
 
+    /// `POST jobs/:id/artifacts/authorize`: what GitLab's reverse proxy asks before it takes an upload in.
+    pub(super) fn authorize_upload(&self, key: &str, parts: &Parts) -> Plain {
+        let admission = match self.check_upload(key, parts) {
+            Ok(admission) => admission,
+            Err(refusal) => return refusal,
+        };
+        let announced = Params::query(parts).int("filesize").and_then(|size| u64::try_from(size).ok());
+        if admission.limit.zip(announced).is_some_and(|(limit, size)| size > limit) {
+            return answer::error(StatusCode::PAYLOAD_TOO_LARGE);
+        }
+        let mut answer = answer::json(StatusCode::OK, &json!({ "MaximumSize": admission.limit }));
+        answer = add_header(answer, "content-type", "application/vnd.gitlab-workhorse+json");
+        answer
+    }
+
     /// An upload whose body is in memory.
     pub(super) fn upload(&mut self, key: &str, parts: &Parts, body: &Bytes, now: SystemTime) -> Plain {
         let admission = match self.check_upload(key, parts) {
             Ok(admission) => admission,
             Err(refusal) => return refusal,
         };
-        let upload = match file_part(parts, body) {
+        let upload = match file_part(&admission, parts, body) {
             Ok(upload) => upload,
             Err(problem) => return answer::bad_parameter(&problem.to_string()),
         };
@@ -180,30 +171,34 @@ impl Coordinator {
         }
         let params = Params::query(parts);
         let job = self.authenticate_job(key, parts, &params)?;
-        let artifact_type = params.text("artifact_type").unwrap_or("archive");
-        if !TYPES.contains(&artifact_type) {
-            return Err(answer::bad_parameter("artifact_type does not have a valid value"));
+        let query = params.texts();
+        let mut admission =
+            Admission { plan: Plan::default(), delay: Duration::ZERO, job, query, limit: None };
+        let form = BTreeMap::new();
+        admission.limit = self.artifact_limit(admission.artifact_type(&form));
+        // The form may still say something else, but not make a bad query good.
+        match artifact_type::check(admission.artifact_type(&form), admission.artifact_format(&form)) {
+            Err(unfit) if unfit != Unfit::Pair => Err(unfit_answer(unfit)),
+            _ => Ok(admission),
         }
-        let artifact_format = params.text("artifact_format").unwrap_or("zip");
-        if !FORMATS.contains(&artifact_format) {
-            return Err(answer::bad_parameter("artifact_format does not have a valid value"));
-        }
-        Ok(Admission {
-            plan: Plan::default(),
-            job,
-            artifact_type: artifact_type.to_owned(),
-            artifact_format: artifact_format.to_owned(),
-            expire_in: params.text("expire_in").map(str::to_owned),
-            limit: self.options.artifact_limit,
-        })
+    }
+
+    fn artifact_limit(&self, artifact_type: &str) -> Option<u64> {
+        self.options.artifact_type_limits.get(artifact_type).copied().or(self.options.artifact_limit)
     }
 
     fn keep(&mut self, admission: &Admission, upload: Option<Upload>, now: SystemTime) -> (bool, Plain) {
         let refuse = |answer: Plain| (false, answer);
         let Some(upload) = upload else { return refuse(answer::bad_parameter("file is missing")) };
-        if admission.limit.is_some_and(|limit| upload.size > limit) {
+        let artifact_type = admission.artifact_type(&upload.form);
+        let artifact_format = admission.artifact_format(&upload.form);
+        if let Err(unfit) = artifact_type::check(artifact_type, artifact_format) {
+            return refuse(unfit_answer(unfit));
+        }
+        if self.artifact_limit(artifact_type).is_some_and(|limit| upload.size > limit) {
             return refuse(answer::error(StatusCode::PAYLOAD_TOO_LARGE));
         }
+        let default_life = self.options.artifact_expire_in;
         let Some(job) = self.jobs.get_mut(&admission.job) else {
             return refuse(answer::error(StatusCode::FORBIDDEN));
         };
@@ -211,7 +206,7 @@ impl Coordinator {
         if !job.is_on_runner() {
             return refuse(not_on_runner(job.state));
         }
-        if let Some(earlier) = job.artifact(&admission.artifact_type) {
+        if let Some(earlier) = job.artifact(artifact_type) {
             let same = earlier.size == upload.size && earlier.crc32 == upload.crc32;
             return refuse(if same {
                 answer::number(StatusCode::CREATED)
@@ -220,75 +215,44 @@ impl Coordinator {
             });
         }
         if let Some(content) = &upload.dotenv {
-            match dotenv::parse(content) {
+            match dotenv::read_report(content) {
                 Ok(variables) => job.dotenv = variables,
                 Err(problem) => {
                     return refuse(answer::message(StatusCode::BAD_REQUEST, &problem.to_string()));
                 }
             }
         }
+        let expire_in = admission.parameter(&upload.form, "expire_in");
+        let life = expire_in.map_or(default_life, duration::parse);
         job.artifacts.push(Artifact {
-            artifact_type: admission.artifact_type.clone(),
-            artifact_format: admission.artifact_format.clone(),
-            expire_in: admission.expire_in.clone(),
+            artifact_type: artifact_type.to_owned(),
+            artifact_format: artifact_format.to_owned(),
+            expire_in: expire_in.map(str::to_owned),
+            expires_at: life.and_then(|life| now.checked_add(life)),
             filename: upload.filename.clone(),
             size: upload.size,
             crc32: upload.crc32,
-            content: upload.content,
+            content: upload.content.clone(),
         });
-        self.emit(
-            now,
-            EventKind::ArtifactStored {
-                job: admission.job,
-                artifact_type: admission.artifact_type.clone(),
-                filename: upload.filename,
-                size: upload.size,
-            },
-        );
+        let stored = EventKind::ArtifactStored {
+            job: admission.job,
+            artifact_type: artifact_type.to_owned(),
+            filename: upload.filename.clone(),
+            size: upload.size,
+        };
+        self.emit(now, stored);
         (true, answer::number(StatusCode::CREATED))
     }
+}
 
-    /// The archive of a job, for its own token or for that of any running job.
-    pub(super) fn download(&self, key: &str, parts: &Parts) -> Plain {
-        let params = Params::query(parts);
-        let Some(token) = params::token(parts, &params, params::JOB_TOKEN) else {
-            return answer::error(StatusCode::UNAUTHORIZED);
-        };
-        let id = key.parse().map(JobId);
-        let Some(job) = id.ok().and_then(|id| self.jobs.get(&id)) else {
-            return answer::error(StatusCode::FORBIDDEN);
-        };
-        let own = job.token.expose_secret() == token;
-        let of_running = self
-            .active
-            .iter()
-            .filter_map(|id| self.jobs.get(id))
-            .any(|other| other.is_on_runner() && other.token.expose_secret() == token);
-        if !(own || of_running) || job.erased {
-            return answer::error(StatusCode::FORBIDDEN);
-        }
-        let Some(archive) = job.artifact("archive") else {
-            return answer::message(StatusCode::NOT_FOUND, "404 Not Found");
-        };
-        if let Some(storage) = &self.options.storage_url
-            && params.flag("direct_download") == Some(true)
-        {
-            let location = format!("{}/storage/{}-archive", storage.trim_end_matches('/'), job.id);
-            return add_header(answer::empty(StatusCode::FOUND), "location", &location);
-        }
-        send(archive, &parts.headers)
-    }
-
-    /// An object of the storage. It needs no token: its address stands for a signed one.
-    pub(super) fn storage(&self, key: &str, parts: &Parts) -> Plain {
-        let artifact = key.split_once('-').and_then(|(id, artifact_type)| {
-            let id = id.parse().map(JobId).ok()?;
-            self.jobs.get(&id)?.artifact(artifact_type)
-        });
-        match artifact {
-            Some(artifact) => send(artifact, &parts.headers),
-            None => answer::error(StatusCode::NOT_FOUND),
-        }
+fn unfit_answer(unfit: Unfit) -> Plain {
+    match unfit {
+        Unfit::Type => answer::bad_parameter("artifact_type does not have a valid value"),
+        Unfit::Format => answer::bad_parameter("artifact_format does not have a valid value"),
+        Unfit::Pair => answer::message(
+            StatusCode::BAD_REQUEST,
+            "Validation failed: Invalid file format with specified file type",
+        ),
     }
 }
 
@@ -297,108 +261,35 @@ pub(super) fn not_on_runner(state: JobState) -> Plain {
     add_header(refusal, answer::JOB_STATUS, state.as_str())
 }
 
-/// A file, or the single range of it that was asked for.
-fn send(artifact: &Artifact, headers: &HeaderMap) -> Plain {
-    let asked = headers.get(header::RANGE).and_then(|value| value.to_str().ok());
-    let (status, range) = match asked.map(|asked| single_range(asked, artifact.size)) {
-        None | Some(Asked::All) => (StatusCode::OK, 0..artifact.size),
-        Some(Asked::Part(range)) => (StatusCode::PARTIAL_CONTENT, range),
-        Some(Asked::Beyond) => {
-            let refusal = answer::empty(StatusCode::RANGE_NOT_SATISFIABLE);
-            return add_header(refusal, "content-range", &format!("bytes */{}", artifact.size));
-        }
-    };
-    let payload = match &artifact.content {
-        Content::File(path) => Payload::File { path: path.clone(), range: range.clone() },
-        Content::Bytes(bytes) => {
-            let part = |at: u64| usize::try_from(at).unwrap_or(usize::MAX).min(bytes.len());
-            Payload::Bytes(bytes.slice(part(range.start)..part(range.end)))
-        }
-    };
-    let mut response = answer::with_type(status, "application/octet-stream", Bytes::new());
-    *response.body_mut() = payload;
-    let name: String = artifact.filename.chars().filter(|char| !char.is_control() && *char != '"').collect();
-    response = add_header(response, "content-disposition", &format!("attachment; filename=\"{name}\""));
-    response = add_header(response, "accept-ranges", "bytes");
-    if status == StatusCode::PARTIAL_CONTENT {
-        let content_range =
-            format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), artifact.size);
-        response = add_header(response, "content-range", &content_range);
-    }
-    response
-}
-
-#[derive(Debug, PartialEq, Eq)]
-enum Asked {
-    All,
-    Part(Range<u64>),
-    Beyond,
-}
-
-/// Reads a `Range` header. Several ranges and malformed ones count as none, which RFC 9110 section 14.2 allows.
-fn single_range(asked: &str, size: u64) -> Asked {
-    let Some((first, last)) = asked.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
-        return Asked::All;
-    };
-    match (first.trim().parse::<u64>(), last.trim().parse::<u64>()) {
-        (Ok(first), Ok(last)) if last < first => Asked::All,
-        (Ok(first), _) if first >= size => Asked::Beyond,
-        (Ok(first), Ok(last)) => Asked::Part(first..last.saturating_add(1).min(size)),
-        (Ok(first), Err(_)) if last.trim().is_empty() => Asked::Part(first..size),
-        (Err(_), Ok(0)) if first.trim().is_empty() => Asked::Beyond,
-        (Err(_), Ok(_)) if first.trim().is_empty() && size == 0 => Asked::Beyond,
-        (Err(_), Ok(last)) if first.trim().is_empty() => Asked::Part(size.saturating_sub(last)..size),
-        _ => Asked::All,
-    }
-}
-
-/// The part named `file` of a multipart body in memory.
-fn file_part(parts: &Parts, body: &Bytes) -> Result<Option<Upload>, multer::Error> {
+/// The fields of a multipart body in memory: the part named `file`, and the others as text.
+fn file_part(admission: &Admission, parts: &Parts, body: &Bytes) -> Result<Option<Upload>, multer::Error> {
     let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let boundary = multer::parse_boundary(content_type.unwrap_or_default())?;
     let body = body.clone();
     let stream = futures_util::stream::once(async move { Ok::<_, std::convert::Infallible>(body) });
     let read = async {
         let mut multipart = multer::Multipart::new(stream, boundary);
+        let (mut file, mut form) = (None, BTreeMap::new());
         while let Some(field) = multipart.next_field().await? {
-            if field.name() == Some("file") {
+            let name = field.name().unwrap_or_default().to_owned();
+            if name == "file" {
                 let filename = field.file_name().unwrap_or_default().to_owned();
-                return Ok(Some((filename, field.bytes().await?)));
+                file = Some((filename, field.bytes().await?));
+            } else {
+                form.insert(name, field.text().await?);
             }
         }
-        Ok(None)
+        Ok((file, form))
     };
     // The whole body is there, so the future never waits.
-    let part = read.now_or_never().unwrap_or(Err(multer::Error::IncompleteStream))?;
-    let is_dotenv = Params::query(parts).text("artifact_type") == Some("dotenv");
-    Ok(part.map(|(filename, content)| Upload {
+    let (file, form) = read.now_or_never().unwrap_or(Err(multer::Error::IncompleteStream))?;
+    let is_dotenv = admission.artifact_type(&form) == "dotenv";
+    Ok(file.map(|(filename, content)| Upload {
         filename,
         size: content.len() as u64,
         crc32: crc32fast::hash(&content),
         dotenv: is_dotenv.then(|| content.clone()),
         content: Content::Bytes(content),
+        form,
     }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ranges() {
-        for (asked, expected) in [
-            ("bytes=0-0", Asked::Part(0..1)),
-            ("bytes=2-", Asked::Part(2..10)),
-            ("bytes=2-100", Asked::Part(2..10)),
-            ("bytes=-3", Asked::Part(7..10)),
-            ("bytes=-30", Asked::Part(0..10)),
-            ("bytes=10-", Asked::Beyond),
-            ("bytes=-0", Asked::Beyond),
-            ("bytes=5-2", Asked::All),
-            ("bytes=0-1,3-4", Asked::All),
-            ("lines=0-1", Asked::All),
-        ] {
-            assert_eq!(single_range(asked, 10), expected, "{asked}");
-        }
-    }
 }

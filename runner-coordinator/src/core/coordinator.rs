@@ -1,30 +1,19 @@
-//! The coordinator: its state, the host's calls, and the way of a request through it.
+//! The coordinator: its state and the host's calls.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use http::request::Parts;
-use http::{HeaderMap, Method, Request, StatusCode, Uri};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
-use super::answer::{self, Answer, Hold, Plain, Reply};
-use super::artifacts::not_on_runner;
-use super::endpoint::{Endpoint, NoRoute, Route};
+use super::endpoint::Endpoint;
 use super::event::{Event, EventKind, EventQueue};
-use super::fault::{Fault, Faults, Plan};
+use super::fault::{Fault, Faults};
 use super::ids::{Ids, JobId, RunnerId};
-use super::job::{JobRecord, JobState, JobTicket, NewJob};
-use super::oddity::{self, Oddity};
+use super::job::{Due, JobRecord, JobState, JobTicket, NewJob};
+use super::oddity::Oddity;
 use super::options::Options;
-use super::params::{self, Params};
-use super::request_job::Outcome;
+use super::record::RequestRecord;
 use super::runner::{CreatedRunner, NewRunner, Runner};
-use super::runners::missing;
-
-/// How many oddities are kept.
-const ODDITIES: usize = 1000;
 
 /// GitLab's side of the Runner API. See the [module](super).
 #[derive(Debug)]
@@ -42,47 +31,14 @@ pub struct Coordinator {
     pub(super) active: BTreeSet<JobId>,
     queue_version: u64,
     events: EventQueue,
-    faults: Faults,
-    counts: BTreeMap<Endpoint, u64>,
-    requests: Vec<RequestRecord>,
-    oddities: Vec<Oddity>,
-}
-
-/// A request as it arrived, kept when [`Options::record_requests`] is set.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct RequestRecord {
-    /// When it came.
-    pub at: SystemTime,
-    /// What it was; `None` for a path or method that the API does not have.
-    pub endpoint: Option<Endpoint>,
-    /// Method.
-    pub method: Method,
-    /// Path and query.
-    pub uri: Uri,
-    /// Headers. They hold tokens.
-    pub headers: HeaderMap,
-    /// The body; empty for uploads that were streamed to a file.
-    pub body: Bytes,
-}
-
-impl fmt::Debug for RequestRecord {
-    /// Leaves out headers and body: they hold tokens.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RequestRecord")
-            .field("at", &self.at)
-            .field("endpoint", &self.endpoint)
-            .field("method", &self.method)
-            .field("path", &self.uri.path())
-            .field("body_bytes", &self.body.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// A request that has been routed, counted and checked for faults.
-pub(super) enum Begun {
-    Go { route: Route, plan: Plan },
-    Refused(Box<Answer>),
+    pub(super) faults: Faults,
+    /// Whether the host says that nothing listens.
+    down: bool,
+    /// Whether nothing listened when time was last told of.
+    was_down: bool,
+    pub(super) counts: BTreeMap<Endpoint, u64>,
+    pub(super) requests: Vec<RequestRecord>,
+    pub(super) oddities: Vec<Oddity>,
 }
 
 impl Coordinator {
@@ -102,6 +58,8 @@ impl Coordinator {
             queue_version: 0,
             events: EventQueue::new(),
             faults: Faults::default(),
+            down: false,
+            was_down: false,
             counts: BTreeMap::new(),
             requests: Vec::new(),
             oddities: Vec::new(),
@@ -136,6 +94,15 @@ impl Coordinator {
     pub fn pause(&mut self, runner: RunnerId, paused: bool) {
         if let Some(runner) = self.runners.get_mut(&runner) {
             runner.paused = paused;
+        }
+        self.move_queues(|candidate| candidate.id == runner);
+    }
+
+    /// Takes a runner its owner, as when the only project of a project runner is deleted: verification and job requests
+    /// are answered `422` from now on.
+    pub fn orphan(&mut self, runner: RunnerId) {
+        if let Some(runner) = self.runners.get_mut(&runner) {
+            runner.orphaned = true;
         }
         self.move_queues(|candidate| candidate.id == runner);
     }
@@ -220,6 +187,14 @@ impl Coordinator {
         self.jobs.remove(&job)
     }
 
+    /// Locks a job's trace, as GitLab does while it archives one, or unlocks it. Pieces of a locked trace are answered
+    /// `409`.
+    pub fn lock_trace(&mut self, job: JobId, locked: bool) {
+        if let Some(record) = self.jobs.get_mut(&job) {
+            record.trace_locked = locked;
+        }
+    }
+
     /// Says whether somebody watches a job's trace, which sets the update interval asked of its runner.
     pub fn watch(&mut self, job: JobId, watched: bool) {
         if let Some(record) = self.jobs.get_mut(&job) {
@@ -251,6 +226,19 @@ impl Coordinator {
     /// Removes all faults.
     pub fn clear_faults(&mut self) {
         self.faults.clear();
+    }
+
+    /// Stops listening or begins again: as long as it is down, every request gets [`Cut::Refused`](super::Cut), and held
+    /// ones get it now.
+    pub fn set_down(&mut self, down: bool) {
+        self.down = down;
+        self.queue_moved();
+    }
+
+    /// Whether nothing listens, by [`set_down`](Self::set_down) or by a fault.
+    #[must_use]
+    pub fn is_down(&self) -> bool {
+        self.down || self.faults.is_down()
     }
 
     /// How many requests an endpoint got.
@@ -291,166 +279,26 @@ impl Coordinator {
     /// When something happens without a request, if nothing changes until then.
     #[must_use]
     pub fn next_deadline(&self) -> Option<SystemTime> {
-        self.active.iter().filter_map(|id| self.jobs.get(id)?.deadline(&self.options)).min()
+        let jobs = self.active.iter().filter_map(|id| self.jobs.get(id)?.due(&self.options));
+        jobs.map(|(at, _)| at).chain(self.faults.next_turn()).min()
     }
 
-    /// Lets happen what is due: jobs whose acknowledgement did not come, and those that nobody speaks of, fail.
+    /// Lets happen what is due: jobs fail whose acknowledgement did not come, that nobody speaks of, or that run for
+    /// too long; faults that depend on the time begin and end.
     pub fn advance(&mut self, now: SystemTime) {
-        let due: Vec<(JobId, JobState)> = self
+        self.faults.advance(now);
+        if self.is_down() != self.was_down {
+            self.was_down = !self.was_down;
+            self.queue_moved();
+        }
+        let due: Vec<(JobId, Due)> = self
             .active
             .iter()
             .filter_map(|id| self.jobs.get(id))
-            .filter(|job| job.deadline(&self.options).is_some_and(|deadline| deadline <= now))
-            .map(|job| (job.id, job.state))
+            .filter_map(|job| Some((job.id, job.due(&self.options).filter(|(at, _)| *at <= now)?.1)))
             .collect();
-        for (id, state) in due {
-            let reason = match state {
-                JobState::Pending => "runner_provisioning_timeout",
-                _ => "stuck_or_timeout_failure",
-            };
-            self.finish_job(id, JobState::Failed, Some(reason), None, now);
-        }
-    }
-
-    /// Takes a request with its whole body and answers it.
-    pub fn handle(&mut self, request: Request<Bytes>, now: SystemTime) -> Reply {
-        let (parts, body) = request.into_parts();
-        let (route, plan) = match self.begin(&parts, &body, now) {
-            Begun::Go { route, plan } => (route, plan),
-            Begun::Refused(answer) => return Reply::Ready(answer),
-        };
-        let plain = match route.endpoint {
-            Endpoint::RequestJob => match self.request_job(&parts, &body, now) {
-                Outcome::Answer(plain) => plain,
-                Outcome::Hold { runner, poll, until } => {
-                    return Reply::Hold(Hold { until, runner, poll, plan });
-                }
-            },
-            endpoint if endpoint.is_of_job() => self.handle_job(&route, &parts, &body, now),
-            Endpoint::Storage => self.storage(&route.key, &parts),
-            _ => match Params::read(&parts, &body) {
-                Ok(params) => self.handle_runner(&route, &parts, &params, now),
-                Err(refusal) => refusal,
-            },
-        };
-        Reply::Ready(Box::new(plan.finish(*plain)))
-    }
-
-    /// Asks again for a held request.
-    pub fn resume(&mut self, hold: Hold, now: SystemTime) -> Reply {
-        self.advance(now);
-        match self.resume_poll(hold.runner, &hold.poll, hold.until, now) {
-            Some(plain) => Reply::Ready(Box::new(hold.plan.finish(*plain))),
-            None => Reply::Hold(hold),
-        }
-    }
-
-    /// Answers a held request at once and without work, because the transport is about to close.
-    pub fn release(&mut self, mut hold: Hold, now: SystemTime) -> Answer {
-        hold.until = now;
-        let plain = self
-            .resume_poll(hold.runner, &hold.poll, hold.until, now)
-            .unwrap_or_else(|| answer::empty(StatusCode::NO_CONTENT));
-        hold.plan.finish(*plain)
-    }
-
-    fn handle_runner(&mut self, route: &Route, parts: &Parts, params: &Params, now: SystemTime) -> Plain {
-        match route.endpoint {
-            Endpoint::Register => self.register(parts, params, now),
-            Endpoint::Verify => self.verify(parts, params, now),
-            Endpoint::Unregister => self.unregister(parts, params, now),
-            Endpoint::UnregisterManager => self.unregister_manager(parts, params, now),
-            Endpoint::ResetToken => self.reset_token(&route.key, parts, params, now),
-            Endpoint::RouterDiscovery => self.router_discovery(parts, params, now),
-            _ => answer::error(StatusCode::NOT_FOUND),
-        }
-    }
-
-    fn handle_job(&mut self, route: &Route, parts: &Parts, body: &Bytes, now: SystemTime) -> Plain {
-        let key = &route.key;
-        match route.endpoint {
-            Endpoint::UpdateJob => match Params::read(parts, body) {
-                Ok(params) if params::token(parts, &params, params::JOB_TOKEN).is_none() => {
-                    missing(&["token"])
-                }
-                Ok(params) => match self.authenticate_job(key, parts, &params) {
-                    Ok(id) => self.update_job(id, &params, now),
-                    Err(refusal) => refusal,
-                },
-                Err(refusal) => refusal,
-            },
-            Endpoint::PatchTrace => match self.authenticate_job(key, parts, &Params::query(parts)) {
-                Ok(id) => self.patch_trace(id, parts, body, now),
-                Err(refusal) => refusal,
-            },
-            Endpoint::UploadArtifact => self.upload(key, parts, body, now),
-            _ => self.download(key, parts),
-        }
-    }
-
-    /// The job that a request may speak for: 403 for an unknown id, a wrong token and an erased job; 403 with
-    /// `Job-Status` for a job that is not on a runner.
-    pub(super) fn authenticate_job(&self, key: &str, parts: &Parts, params: &Params) -> Result<JobId, Plain> {
-        let forbidden = || answer::error(StatusCode::FORBIDDEN);
-        let id = key.parse().map(JobId).map_err(|_| answer::bad_parameter("id is invalid"))?;
-        let job = self.jobs.get(&id).ok_or_else(forbidden)?;
-        let token = params::token(parts, params, params::JOB_TOKEN);
-        if token != Some(job.token.expose_secret()) {
-            return Err(forbidden());
-        }
-        if job.erased {
-            return Err(answer::error_because(StatusCode::FORBIDDEN, "Job has been erased!"));
-        }
-        if !job.is_on_runner() {
-            return Err(not_on_runner(job.state));
-        }
-        Ok(id)
-    }
-
-    /// First steps of every request: time, route, counters, faults.
-    pub(super) fn begin(&mut self, parts: &Parts, body: &Bytes, now: SystemTime) -> Begun {
-        self.advance(now);
-        let found = Route::find(&self.options.root, &parts.method, parts.uri.path());
-        if self.options.record_requests {
-            self.requests.push(RequestRecord {
-                at: now,
-                endpoint: found.as_ref().ok().map(|route| route.endpoint),
-                method: parts.method.clone(),
-                uri: parts.uri.clone(),
-                headers: parts.headers.clone(),
-                body: body.clone(),
-            });
-        }
-        let route = match found {
-            Ok(route) => route,
-            Err(no_route) => {
-                let status = match no_route {
-                    NoRoute::Unknown => StatusCode::NOT_FOUND,
-                    NoRoute::Method => StatusCode::METHOD_NOT_ALLOWED,
-                };
-                let plain = answer::error(status);
-                return Begun::Refused(Box::new(Plan::default().finish(*plain)));
-            }
-        };
-        *self.counts.entry(route.endpoint).or_default() += 1;
-        let job = route.endpoint.is_of_job().then(|| route.key.parse().map(JobId).ok()).flatten();
-        if let Some(record) = job.and_then(|job| self.jobs.get_mut(&job)) {
-            *record.requests.entry(route.endpoint).or_default() += 1;
-        }
-        for what in oddity::find(route.endpoint, parts, body) {
-            if self.oddities.len() < ODDITIES {
-                self.oddities.push(Oddity { at: now, endpoint: route.endpoint, job, what });
-            }
-        }
-        let plan = self.faults.plan(route.endpoint);
-        if plan.forget > 0
-            && let Some(job) = job
-        {
-            self.forget(job, plan.forget, now);
-        }
-        match plan.instead() {
-            Some(plain) => Begun::Refused(Box::new(plan.finish(*plain))),
-            None => Begun::Go { route, plan },
+        for (id, due) in due {
+            self.finish_job(id, JobState::Failed, Some(due.failure_reason()), None, now);
         }
     }
 
@@ -503,14 +351,5 @@ impl Coordinator {
             runner.queue_value = self.ids.queue_value();
         }
         self.queue_moved();
-    }
-
-    fn forget(&mut self, id: JobId, length: u64, now: SystemTime) {
-        let Some(job) = self.jobs.get_mut(&id) else { return };
-        if !job.trace.is_empty() {
-            job.trace.cut_last(length);
-            let length = job.trace.len();
-            self.emit(now, EventKind::TraceCut { job: id, length });
-        }
     }
 }

@@ -1,49 +1,128 @@
-//! Content of a `dotenv` report: <https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv>.
+//! Variables that a job hands to later jobs in a `dotenv` report:
+//! <https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv>.
 
 use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-/// Largest report that is read, after decompression. GitLab's own limit is a setting, 5 KiB by default.
-pub(crate) const LIMIT: u64 = 1024 * 1024;
+/// Largest report that is read, after decompression.
+const LIMIT: u64 = 1024 * 1024;
+/// More bytes are refused by a default GitLab.
+const MAX_BYTES: usize = 5 * 1024;
+/// More variables are refused by a default GitLab.
+const MAX_VARIABLES: usize = 20;
 
-/// A report that GitLab would refuse.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum DotenvError {
-    #[error("Invalid Format")]
-    Format,
-    #[error("Key may contain only letters, digits and '_'.")]
-    Key,
-    #[error("Dotenv Artifact Too Big. Maximum Allowable Size: {LIMIT}")]
+/// A report that could be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dotenv {
+    /// The variables in their order; of a name that occurs twice the later one counts.
+    pub variables: Vec<(String, String)>,
+    /// Limits of a default server that the report exceeds; fragments of text for the user.
+    pub warnings: Vec<String>,
+}
+
+/// A report that GitLab refuses, which fails the job at the upload.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DotenvError {
+    /// A line is not `KEY=VALUE`: blank, a comment, part of a value of several lines.
+    #[error("invalid format: line {line} of the dotenv report is not KEY=VALUE")]
+    Format {
+        /// Number of the line, from 1.
+        line: usize,
+    },
+    /// A key holds something else than letters, digits and `_`.
+    #[error("invalid key: line {line} of the dotenv report; only letters, digits and '_' are allowed")]
+    Key {
+        /// Number of the line, from 1.
+        line: usize,
+    },
+    /// Not UTF-8, and no UTF-16 with a byte order mark either.
+    #[error("invalid encoding: the dotenv report is neither UTF-8 nor UTF-16")]
+    Encoding,
+    /// It cannot be decompressed.
+    #[error("invalid format: the dotenv report is not a whole gzip file")]
+    Gzip,
+    /// It is far too long.
+    #[error("dotenv report too big: at most {LIMIT} bytes are read")]
     TooBig,
 }
 
-/// Reads `NAME=value` lines, gzipped (as runners send them) or plain. Of a name that comes twice the last one counts.
-pub(super) fn parse(content: &[u8]) -> Result<Vec<(String, String)>, DotenvError> {
-    let text = if content.starts_with(&[0x1f, 0x8b]) {
-        let mut text = String::new();
-        let mut limited = GzDecoder::new(content).take(LIMIT + 1);
-        limited.read_to_string(&mut text).map_err(|_| DotenvError::Format)?;
-        text
+/// Reads a `dotenv` report: lines `KEY=VALUE`, split at the first `=`, both sides trimmed. Quotes are part of the value;
+/// there are no comments, no blank lines and no values of several lines.
+///
+/// <https://docs.gitlab.com/ci/yaml/artifacts_reports/#artifactsreportsdotenv>
+///
+/// # Errors
+/// For everything that GitLab answers with 400.
+pub fn parse_dotenv(report: &[u8]) -> Result<Dotenv, DotenvError> {
+    let text = decode(report)?;
+    let mut variables = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let line_number = index + 1;
+        let (key, value) = line.split_once('=').ok_or(DotenvError::Format { line: line_number })?;
+        let (key, value) = (key.trim(), value.trim());
+        if key.starts_with('#') {
+            return Err(DotenvError::Format { line: line_number });
+        }
+        if key.is_empty() || !key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            return Err(DotenvError::Key { line: line_number });
+        }
+        variables.push((key.to_owned(), value.to_owned()));
+    }
+    let mut warnings = Vec::new();
+    if report.len() > MAX_BYTES {
+        warnings
+            .push(format!("dotenv report of {} bytes; GitLab's default limit is {MAX_BYTES}", report.len()));
+    }
+    if variables.len() > MAX_VARIABLES {
+        warnings.push(format!(
+            "dotenv report of {} variables; GitLab's default limit is {MAX_VARIABLES}",
+            variables.len()
+        ));
+    }
+    Ok(Dotenv { variables, warnings })
+}
+
+/// Reads a report as it was uploaded: gzipped, as runners send it, or plain. Of a name that comes twice the last value
+/// stays.
+pub(super) fn read_report(upload: &[u8]) -> Result<Vec<(String, String)>, DotenvError> {
+    let mut unpacked = Vec::new();
+    let report = if upload.starts_with(&[0x1f, 0x8b]) {
+        let mut limited = GzDecoder::new(upload).take(LIMIT + 1);
+        limited.read_to_end(&mut unpacked).map_err(|_| DotenvError::Gzip)?;
+        unpacked.as_slice()
     } else {
-        String::from_utf8(content.to_vec()).map_err(|_| DotenvError::Format)?
+        upload
     };
-    if text.len() as u64 > LIMIT {
+    if report.len() as u64 > LIMIT {
         return Err(DotenvError::TooBig);
     }
     let mut variables: Vec<(String, String)> = Vec::new();
-    for line in text.lines() {
-        let (key, value) = line.split_once('=').ok_or(DotenvError::Format)?;
-        let (key, value) = (key.trim(), value.trim());
-        if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(DotenvError::Key);
-        }
-        match variables.iter_mut().find(|(known, _)| known == key) {
-            Some((_, known)) => value.clone_into(known),
-            None => variables.push((key.to_owned(), value.to_owned())),
+    for (key, value) in parse_dotenv(report)?.variables {
+        match variables.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, known)) => *known = value,
+            None => variables.push((key, value)),
         }
     }
     Ok(variables)
+}
+
+fn decode(report: &[u8]) -> Result<String, DotenvError> {
+    let utf16 = |bytes: &[u8], unit: fn([u8; 2]) -> u16| {
+        let pairs = bytes.chunks_exact(2);
+        if !pairs.remainder().is_empty() {
+            return Err(DotenvError::Encoding);
+        }
+        let units: Vec<u16> = pairs.map(|pair| unit([pair[0], pair[1]])).collect();
+        String::from_utf16(&units).map_err(|_| DotenvError::Encoding)
+    };
+    match report {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [0xef, 0xbb, 0xbf, rest @ ..] | rest => {
+            std::str::from_utf8(rest).map(str::to_owned).map_err(|_| DotenvError::Encoding)
+        }
+    }
 }
 
 #[cfg(test)]
@@ -55,6 +134,55 @@ mod tests {
 
     use super::*;
 
+    fn variables(report: &[u8]) -> Vec<(String, String)> {
+        parse_dotenv(report).unwrap().variables
+    }
+
+    fn pair(key: &str, value: &str) -> (String, String) {
+        (key.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn lines() {
+        assert_eq!(
+            variables(b" A = x y \nB=\"q=1\"\r\nC="),
+            [pair("A", "x y"), pair("B", "\"q=1\""), pair("C", "")]
+        );
+        assert_eq!(variables(b""), []);
+    }
+
+    #[test]
+    fn encodings() {
+        assert_eq!(variables(b"\xef\xbb\xbfA=1\n"), [pair("A", "1")]);
+        assert_eq!(variables(b"\xff\xfeA\0=\0\xfc\0"), [pair("A", "ü")]);
+        assert_eq!(variables(b"\xfe\xff\0A\0=\x001"), [pair("A", "1")]);
+        assert_eq!(parse_dotenv(b"A=\xff"), Err(DotenvError::Encoding));
+        assert_eq!(parse_dotenv(b"\xff\xfeA"), Err(DotenvError::Encoding));
+    }
+
+    // Conformance scenario 57, the comment line.
+    #[test]
+    fn refused_lines() {
+        for (report, error) in [
+            (&b"# comment\nA=1"[..], DotenvError::Format { line: 1 }),
+            (b"A=1\n# B=2", DotenvError::Format { line: 2 }),
+            (b"A=1\n\nB=2", DotenvError::Format { line: 2 }),
+            (b"A=1\nmore", DotenvError::Format { line: 2 }),
+            (b"A-B=1", DotenvError::Key { line: 1 }),
+            (b"=1", DotenvError::Key { line: 1 }),
+            (b"export A=1", DotenvError::Key { line: 1 }),
+        ] {
+            assert_eq!(parse_dotenv(report), Err(error), "{}", String::from_utf8_lossy(report));
+        }
+    }
+
+    #[test]
+    fn limits_only_warn() {
+        let many: String = (0..21).map(|n| format!("V{n}={}\n", "x".repeat(300))).collect();
+        let report = parse_dotenv(many.as_bytes()).unwrap();
+        assert_eq!((report.variables.len(), report.warnings.len()), (21, 2));
+    }
+
     #[test]
     fn gzipped_and_plain() {
         let text = b"A=1\nURL=https://x/?a=b\nEMPTY=\nA=2\n";
@@ -62,18 +190,18 @@ mod tests {
         encoder.write_all(text).unwrap();
         let expected =
             [("A", "2"), ("URL", "https://x/?a=b"), ("EMPTY", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        assert_eq!(parse(&encoder.finish().unwrap()).unwrap(), expected);
-        assert_eq!(parse(text).unwrap(), expected);
+        assert_eq!(read_report(&encoder.finish().unwrap()).unwrap(), expected);
+        assert_eq!(read_report(text).unwrap(), expected);
     }
 
     #[test]
     fn what_gitlab_refuses() {
-        assert!(matches!(parse(b"no equals sign"), Err(DotenvError::Format)));
-        assert!(matches!(parse(b"A-B=1"), Err(DotenvError::Key)));
-        assert!(matches!(parse(&[0x1f, 0x8b, 0]), Err(DotenvError::Format)));
-        assert!(matches!(parse(&[0xff, b'=']), Err(DotenvError::Format)));
+        assert!(matches!(read_report(b"no equals sign"), Err(DotenvError::Format { line: 1 })));
+        assert!(matches!(read_report(b"A-B=1"), Err(DotenvError::Key { line: 1 })));
+        assert!(matches!(read_report(&[0x1f, 0x8b, 0]), Err(DotenvError::Gzip)));
+        assert!(matches!(read_report(&[0xff, b'=']), Err(DotenvError::Encoding)));
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&vec![b'a'; 2 * 1024 * 1024]).unwrap();
-        assert!(matches!(parse(&encoder.finish().unwrap()), Err(DotenvError::TooBig)));
+        assert!(matches!(read_report(&encoder.finish().unwrap()), Err(DotenvError::TooBig)));
     }
 }

@@ -30,6 +30,8 @@ pub enum Endpoint {
     UpdateJob,
     /// `PATCH jobs/:id/trace`
     PatchTrace,
+    /// `POST jobs/:id/artifacts/authorize`: asked by GitLab's own reverse proxy before an upload, never by a runner.
+    AuthorizeArtifact,
     /// `POST jobs/:id/artifacts`
     UploadArtifact,
     /// `GET jobs/:id/artifacts`
@@ -40,7 +42,7 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Register,
         Self::Verify,
         Self::Unregister,
@@ -50,6 +52,7 @@ impl Endpoint {
         Self::RequestJob,
         Self::UpdateJob,
         Self::PatchTrace,
+        Self::AuthorizeArtifact,
         Self::UploadArtifact,
         Self::DownloadArtifact,
         Self::Storage,
@@ -68,6 +71,7 @@ impl Endpoint {
             Self::RequestJob => "request_job",
             Self::UpdateJob => "update_job",
             Self::PatchTrace => "patch_trace",
+            Self::AuthorizeArtifact => "authorize_artifact",
             Self::UploadArtifact => "upload_artifact",
             Self::DownloadArtifact => "download_artifact",
             Self::Storage => "storage",
@@ -77,7 +81,14 @@ impl Endpoint {
     /// Whether the call belongs to one job and is authorised by a job token.
     #[must_use]
     pub fn is_of_job(self) -> bool {
-        matches!(self, Self::UpdateJob | Self::PatchTrace | Self::UploadArtifact | Self::DownloadArtifact)
+        matches!(
+            self,
+            Self::UpdateJob
+                | Self::PatchTrace
+                | Self::AuthorizeArtifact
+                | Self::UploadArtifact
+                | Self::DownloadArtifact
+        )
     }
 }
 
@@ -143,6 +154,9 @@ impl Route {
             ["jobs", "request"] => Self::pick(&[(Method::POST, Endpoint::RequestJob)], method, ""),
             ["jobs", id] => Self::pick(&[(Method::PUT, Endpoint::UpdateJob)], method, id),
             ["jobs", id, "trace"] => Self::pick(&[(Method::PATCH, Endpoint::PatchTrace)], method, id),
+            ["jobs", id, "artifacts", "authorize"] => {
+                Self::pick(&[(Method::POST, Endpoint::AuthorizeArtifact)], method, id)
+            }
             ["jobs", id, "artifacts"] => Self::pick(
                 &[(Method::POST, Endpoint::UploadArtifact), (Method::GET, Endpoint::DownloadArtifact)],
                 method,
@@ -195,6 +209,12 @@ mod tests {
             (Method::POST, "/api/v4/jobs/request", Endpoint::RequestJob, none()),
             (Method::PUT, "/api/v4/jobs/12", Endpoint::UpdateJob, "12".to_owned()),
             (Method::PATCH, "/api/v4/jobs/12/trace", Endpoint::PatchTrace, "12".to_owned()),
+            (
+                Method::POST,
+                "/api/v4/jobs/12/artifacts/authorize",
+                Endpoint::AuthorizeArtifact,
+                "12".to_owned(),
+            ),
             (Method::POST, "/api/v4/jobs/12/artifacts", Endpoint::UploadArtifact, "12".to_owned()),
             (Method::GET, "/api/v4/jobs/12/artifacts", Endpoint::DownloadArtifact, "12".to_owned()),
             (Method::GET, "/storage/12-archive", Endpoint::Storage, "12-archive".to_owned()),

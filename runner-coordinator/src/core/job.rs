@@ -161,6 +161,8 @@ pub struct JobRecord {
     pub erased: bool,
     /// How many requests each endpoint got for it with its token.
     pub requests: BTreeMap<Endpoint, u64>,
+    /// Whether the trace takes no more pieces for now.
+    pub trace_locked: bool,
     /// Whether its runner promised to handle `canceling`.
     pub(super) cancels_gracefully: bool,
     /// When the first final update with a checksum came.
@@ -205,6 +207,9 @@ pub struct Artifact {
     pub artifact_format: String,
     /// `expire_in` as sent.
     pub expire_in: Option<String>,
+    /// When it can no longer be downloaded; never without. An `expire_in` that is no duration means never, as `never`
+    /// does.
+    pub expires_at: Option<SystemTime>,
     /// Name that the client gave the file.
     pub filename: String,
     /// Size in bytes.
@@ -213,6 +218,20 @@ pub struct Artifact {
     pub crc32: u32,
     /// Where the content is.
     pub content: Content,
+}
+
+impl Artifact {
+    /// Whether it can no longer be downloaded.
+    #[must_use]
+    pub fn is_expired(&self, now: SystemTime) -> bool {
+        self.expires_at.is_some_and(|end| end <= now)
+    }
+
+    /// The entity tag under which it is sent: differs when the content does.
+    #[must_use]
+    pub fn etag(&self) -> String {
+        format!("\"{:x}-{:08x}\"", self.size, self.crc32)
+    }
 }
 
 /// Where the content of an [`Artifact`] is.
@@ -269,6 +288,7 @@ impl JobRecord {
             watched: job.watched,
             erased: false,
             requests: BTreeMap::new(),
+            trace_locked: false,
             cancels_gracefully: false,
             final_since: None,
         }
@@ -317,12 +337,52 @@ impl JobRecord {
         }
     }
 
-    /// When something happens to the job by itself.
-    pub(super) fn deadline(&self, options: &Options) -> Option<SystemTime> {
-        match self.state {
-            JobState::Pending => self.acknowledge_until,
-            JobState::Running | JobState::Canceling => self.touched_at.checked_add(options.stuck_after),
-            _ => None,
+    /// `runner_info.timeout` of the payload: how long the job may run.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        let seconds = self.payload.pointer("/runner_info/timeout").and_then(Value::as_u64);
+        seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs)
+    }
+
+    /// When something happens to the job by itself, and what.
+    pub(super) fn due(&self, options: &Options) -> Option<(SystemTime, Due)> {
+        let canceling = match self.state {
+            JobState::Pending => return Some((self.acknowledge_until?, Due::Acknowledgement)),
+            JobState::Running => false,
+            JobState::Canceling => true,
+            _ => return None,
+        };
+        let silent =
+            self.touched_at.checked_add(options.stuck_after).map(|at| (at, Due::Silent { canceling }));
+        let overdue = self
+            .started_at
+            .zip(self.timeout())
+            .and_then(|(started, timeout)| started.checked_add(timeout)?.checked_add(options.timeout_grace))
+            .map(|at| (at, Due::Overdue { canceling }));
+        silent.into_iter().chain(overdue).min_by_key(|(at, _)| *at)
+    }
+}
+
+/// What happens to a job by the passing of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Its acknowledgement did not come.
+    Acknowledgement,
+    /// Nobody spoke of it.
+    Silent { canceling: bool },
+    /// It ran longer than its timeout, and its runner did not end it.
+    Overdue { canceling: bool },
+}
+
+impl Due {
+    /// GitLab's reason. <https://docs.gitlab.com/ci/yaml/#retrywhen>
+    pub(super) fn failure_reason(self) -> &'static str {
+        match self {
+            Self::Acknowledgement => "runner_provisioning_timeout",
+            Self::Silent { canceling: false } => "no_updates_running",
+            Self::Silent { canceling: true } => "no_updates_canceling",
+            Self::Overdue { canceling: false } => "server_timeout_running",
+            Self::Overdue { canceling: true } => "server_timeout_canceling",
         }
     }
 }
@@ -404,10 +464,18 @@ pub(super) fn stored_failure_reason(sent: &str) -> &str {
         "data_integrity_failure",
         "trace_size_exceeded",
         "image_pull_failure",
+        "job_execution_server_timeout",
+        "stuck_pending_with_matching_runners",
+        "stuck_pending_no_matching_runners",
+        "no_updates_running",
+        "no_updates_canceling",
+        "server_timeout_running",
+        "server_timeout_canceling",
         "runner_configuration_error",
         "runner_external_dependency_failure",
         "runner_interrupted",
         "runner_provisioning_timeout",
+        "job_router_failure",
         "job_token_expired",
     ];
     if KNOWN.contains(&sent) { sent } else { "unknown_failure" }

@@ -1,8 +1,10 @@
 #![doc = include_str!("README.md")]
 
 mod answer;
+mod artifact_type;
 mod artifacts;
 mod coordinator;
+mod dispatch;
 mod dotenv;
 mod endpoint;
 mod event;
@@ -12,22 +14,26 @@ mod job;
 mod oddity;
 mod options;
 mod params;
+mod record;
 mod request_job;
 mod runner;
 mod runners;
+mod storage;
 mod trace;
 mod update_job;
 
 pub use answer::{Answer, Cut, Hold, Payload, Reply};
 pub use artifacts::{Admission, Stored, Upload};
-pub use coordinator::{Coordinator, RequestRecord};
+pub use coordinator::Coordinator;
+pub use dotenv::{Dotenv, DotenvError, parse_dotenv};
 pub use endpoint::{Endpoint, UnknownEndpoint};
 pub use event::{Event, EventKind, EventQueue};
 pub use ids::{JobId, RunnerId};
 pub use job::{Artifact, Content, FinalUpdate, JobRecord, JobState, JobTicket, NewJob};
 pub use oddity::Oddity;
 pub use options::Options;
+pub use record::RequestRecord;
 pub use runner::{CreatedRunner, LEGACY_SYSTEM_ID, Manager, NewRunner, Runner};
 pub use trace::Trace;
 
-use coordinator::Begun;
+use dispatch::Begun;

@@ -1,5 +1,7 @@
 //! Parameters of a request: its JSON body and its query, read as leniently as GitLab reads them.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
@@ -64,6 +66,12 @@ impl Params {
     /// A nested object; empty when the key is absent or something else.
     pub(super) fn object(&self, key: &str) -> Self {
         Self(self.0.get(key).and_then(Value::as_object).cloned().unwrap_or_default())
+    }
+
+    /// All texts.
+    pub(super) fn texts(&self) -> BTreeMap<String, String> {
+        let texts = self.0.iter().filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())));
+        texts.collect()
     }
 
     pub(super) fn has(&self, key: &str) -> bool {

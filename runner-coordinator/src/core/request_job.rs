@@ -45,7 +45,7 @@ impl Coordinator {
             Ok(params) => params,
             Err(refusal) => return Outcome::Answer(refusal),
         };
-        let runner = match self.authenticate(parts, &params, now) {
+        let runner = match self.authenticate_owned(parts, &params, now) {
             Ok(runner) => runner,
             Err(refusal) => return Outcome::Answer(refusal),
         };

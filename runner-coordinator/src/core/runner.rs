@@ -1,8 +1,7 @@
 //! Runners and their managers.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -91,10 +90,14 @@ pub struct Runner {
     pub maximum_timeout: Option<u64>,
     /// Maintenance note.
     pub maintenance_note: String,
+    /// Whether it has lost its owner.
+    pub orphaned: bool,
     /// Its managers by system id.
     pub managers: BTreeMap<String, Manager>,
     /// Value of its queue, the `X-GitLab-Last-Update` cursor: changes when there may be work for it.
     pub(super) queue_value: String,
+    /// Tokens that a reset replaced, and until when they are still accepted.
+    pub(super) former_tokens: Vec<(SecretString, SystemTime)>,
 }
 
 /// One installation of a runner: those that share its token differ by system id.
@@ -121,8 +124,10 @@ impl Runner {
             protected: new.protected,
             maximum_timeout: new.maximum_timeout,
             maintenance_note: new.maintenance_note,
+            orphaned: false,
             managers: BTreeMap::new(),
             queue_value,
+            former_tokens: Vec::new(),
         }
     }
 
@@ -133,7 +138,26 @@ impl Runner {
     }
 
     pub(super) fn answers_to(&self, token: &str, now: SystemTime) -> bool {
-        self.token.expose_secret() == token && self.token_expires_at.is_none_or(|end| now < end)
+        let current =
+            self.token.expose_secret() == token && self.token_expires_at.is_none_or(|end| now < end);
+        current
+            || self.former_tokens.iter().any(|(former, end)| former.expose_secret() == token && now < *end)
+    }
+
+    /// Replaces the token; the former one stays valid for `grace`.
+    pub(super) fn rotate(
+        &mut self,
+        token: SecretString,
+        expires_at: Option<SystemTime>,
+        grace: Duration,
+        now: SystemTime,
+    ) {
+        self.former_tokens.retain(|(_, end)| now < *end);
+        let former = std::mem::replace(&mut self.token, token);
+        if let Some(end) = now.checked_add(grace).filter(|end| now < *end) {
+            self.former_tokens.push((former, end));
+        }
+        self.token_expires_at = expires_at;
     }
 
     /// Whether tags and protection let it run the job.
@@ -141,35 +165,4 @@ impl Runner {
         let tags = if job.tags.is_empty() { self.run_untagged } else { job.tags.is_subset(&self.tags) };
         tags && (!self.protected || job.is_of_protected_ref())
     }
-}
-
-/// A time as GitLab writes it in JSON: `2026-01-02T03:04:05.678Z`.
-pub(super) struct Iso8601(pub(super) SystemTime);
-
-impl fmt::Display for Iso8601 {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let since = self.0.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
-        let (year, month, day) = civil(days);
-        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
-            since.subsec_millis()
-        )
-    }
-}
-
-/// Gregorian date of a day counted from 1970-01-01.
-fn civil(days: u64) -> (u64, u64, u64) {
-    // Years that begin in March make the leap day the last of the year.
-    let days = days + 719_468;
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (year, month, day)
 }

@@ -1,5 +1,6 @@
 //! The calls below `runners`: registration, verification, deletion, tokens.
 
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use http::StatusCode;
@@ -12,7 +13,12 @@ use super::answer::{self, Plain};
 use super::event::EventKind;
 use super::ids::RunnerId;
 use super::params::{self, Params};
-use super::runner::{Iso8601, LEGACY_SYSTEM_ID, Manager, NewRunner, Runner};
+use super::runner::{LEGACY_SYSTEM_ID, Manager, NewRunner, Runner};
+
+/// More tags are refused.
+const TAG_LIMIT: usize = 50;
+/// A longer maintenance note is refused.
+const NOTE_LIMIT: usize = 1024;
 
 impl Coordinator {
     /// `POST runners`
@@ -21,10 +27,15 @@ impl Coordinator {
             return missing(&["token"]);
         };
         if !self.options.registration {
-            return answer::error(StatusCode::GONE);
+            return answer::error_because(StatusCode::GONE, "runner registration disallowed");
         }
         if !knows(&self.registration_tokens, token) {
-            return answer::error(StatusCode::FORBIDDEN);
+            return answer::error_because(StatusCode::FORBIDDEN, "invalid token supplied");
+        }
+        for (one, other) in [("maintainer_note", "maintenance_note"), ("active", "paused")] {
+            if params.has(one) && params.has(other) {
+                return answer::bad_parameter(&format!("{one}, {other} are mutually exclusive"));
+            }
         }
         let protected = match params.text("access_level") {
             None | Some("not_protected") => false,
@@ -42,23 +53,22 @@ impl Coordinator {
                 .map(str::to_owned)
                 .collect(),
             run_untagged: params.flag("run_untagged").unwrap_or(true),
-            paused: params.flag("paused").unwrap_or(false),
+            paused: params.flag("paused").or(params.flag("active").map(|active| !active)).unwrap_or(false),
             locked: params.flag("locked").unwrap_or(false),
             protected,
             maximum_timeout: params.int("maximum_timeout").and_then(|seconds| u64::try_from(seconds).ok()),
-            maintenance_note: params.text("maintenance_note").unwrap_or_default().to_owned(),
+            maintenance_note: params
+                .text("maintenance_note")
+                .or(params.text("maintainer_note"))
+                .unwrap_or_default()
+                .to_owned(),
             // Runners that register themselves have tokens without GitLab's prefix for created ones.
             token: Some(SecretString::from(self.ids.token(""))),
             token_expires_at: None,
         };
-        if new.tags.is_empty() && !new.run_untagged {
-            return answer::invalid_field(
-                "tags_list",
-                "can not be empty when runner is not allowed to pick untagged jobs",
-            );
-        }
-        if new.maximum_timeout.is_some_and(|seconds| seconds < 600) {
-            return answer::invalid_field("maximum_timeout", "needs to be at least 10 minutes");
+        let problems = problems(&new);
+        if !problems.is_empty() {
+            return answer::invalid_fields(&problems);
         }
         let created = self.create_runner(new);
         self.emit(now, EventKind::RunnerRegistered { runner: created.id });
@@ -70,7 +80,7 @@ impl Coordinator {
 
     /// `POST runners/verify`
     pub(super) fn verify(&mut self, parts: &Parts, params: &Params, now: SystemTime) -> Plain {
-        let id = match self.authenticate(parts, params, now) {
+        let id = match self.authenticate_owned(parts, params, now) {
             Ok(id) => id,
             Err(refusal) => return refusal,
         };
@@ -145,8 +155,9 @@ impl Coordinator {
         let Some(runner) = self.runners.get_mut(&id) else { return answer::error(StatusCode::NOT_FOUND) };
         let lifetime = self.token_lifetime;
         let prefix = if runner.is_created() { "glrt-" } else { "" };
-        runner.token = SecretString::from(self.ids.token(prefix));
-        runner.token_expires_at = lifetime.and_then(|lifetime| now.checked_add(lifetime));
+        let token = SecretString::from(self.ids.token(prefix));
+        let expires_at = lifetime.and_then(|lifetime| now.checked_add(lifetime));
+        runner.rotate(token, expires_at, self.options.token_grace, now);
         let mut body = details(runner);
         if let Some(body) = body.as_object_mut() {
             body.remove("id");
@@ -154,11 +165,14 @@ impl Coordinator {
         answer::json(StatusCode::CREATED, &body)
     }
 
-    /// `GET runners/router/discovery`: there is no job router here.
+    /// `GET runners/router/discovery`
     pub(super) fn router_discovery(&self, parts: &Parts, params: &Params, now: SystemTime) -> Plain {
-        match self.authenticate(parts, params, now) {
-            Ok(_) => answer::error(StatusCode::NOT_IMPLEMENTED),
-            Err(refusal) => refusal,
+        if let Err(refusal) = self.authenticate(parts, params, now) {
+            return refusal;
+        }
+        match &self.options.router_url {
+            Some(url) => answer::json(StatusCode::OK, &json!({ "server_url": url })),
+            None => answer::error(StatusCode::NOT_IMPLEMENTED),
         }
     }
 
@@ -175,6 +189,20 @@ impl Coordinator {
             .find(|runner| runner.answers_to(token, now))
             .map(|runner| runner.id)
             .ok_or_else(|| answer::error(StatusCode::FORBIDDEN))
+    }
+
+    /// [`authenticate`](Self::authenticate), and 422 for a runner without owner.
+    pub(super) fn authenticate_owned(
+        &self,
+        parts: &Parts,
+        params: &Params,
+        now: SystemTime,
+    ) -> Result<RunnerId, Plain> {
+        let id = self.authenticate(parts, params, now)?;
+        if self.runners.get(&id).is_some_and(|runner| runner.orphaned) {
+            return Err(answer::message(StatusCode::UNPROCESSABLE_ENTITY, "Runner is orphaned"));
+        }
+        Ok(id)
     }
 
     /// Creates or updates the manager that a request comes from; returns its system id.
@@ -198,6 +226,25 @@ impl Coordinator {
     }
 }
 
+/// What GitLab's validation of a runner finds, by field.
+fn problems(new: &NewRunner) -> BTreeMap<&'static str, Vec<String>> {
+    let mut problems: BTreeMap<&'static str, Vec<String>> = BTreeMap::new();
+    let mut add = |field, problem: &str| problems.entry(field).or_default().push(problem.to_owned());
+    if new.tags.is_empty() && !new.run_untagged {
+        add("tags_list", "can not be empty when runner is not allowed to pick untagged jobs");
+    }
+    if new.tags.len() > TAG_LIMIT {
+        add("tags_list", &format!("Too many tags specified. Please limit the number of tags to {TAG_LIMIT}"));
+    }
+    if new.maximum_timeout.is_some_and(|seconds| seconds < 600) {
+        add("maximum_timeout", "needs to be at least 10 minutes");
+    }
+    if new.maintenance_note.chars().count() > NOTE_LIMIT {
+        add("maintenance_note", &format!("is too long (maximum is {NOTE_LIMIT} characters)"));
+    }
+    problems
+}
+
 /// `token is missing`
 pub(super) fn missing(names: &[&str]) -> Plain {
     let text: Vec<String> = names.iter().map(|name| format!("{name} is missing")).collect();
@@ -212,6 +259,6 @@ fn details(runner: &Runner) -> Value {
     json!({
         "id": runner.id.0,
         "token": runner.token.expose_secret(),
-        "token_expires_at": runner.token_expires_at.map(|at| Iso8601(at).to_string()),
+        "token_expires_at": runner.token_expires_at.map(answer::json_time),
     })
 }

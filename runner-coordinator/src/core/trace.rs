@@ -77,6 +77,16 @@ impl Trace {
 }
 
 impl Coordinator {
+    /// Loses bytes at the end of a trace, by a fault.
+    pub(super) fn forget(&mut self, id: JobId, length: u64, now: SystemTime) {
+        let Some(job) = self.jobs.get_mut(&id) else { return };
+        if !job.trace.is_empty() {
+            job.trace.cut_last(length);
+            let length = job.trace.len();
+            self.emit(now, EventKind::TraceCut { job: id, length });
+        }
+    }
+
     /// Only the start of `Content-Range` counts. Bytes that are already there are not compared: a chunk that ends
     /// exactly where the trace ends is accepted again, as GitLab does it.
     pub(super) fn patch_trace(&mut self, id: JobId, parts: &Parts, body: &Bytes, now: SystemTime) -> Plain {
@@ -87,6 +97,9 @@ impl Coordinator {
         let debug = Params::query(parts).flag("debug_trace") == Some(true);
         let Some(job) = self.jobs.get_mut(&id) else { return answer::error(StatusCode::FORBIDDEN) };
         job.touched_at = now;
+        if job.trace_locked {
+            return answer::error(StatusCode::CONFLICT);
+        }
         if start == 0 && debug {
             job.trace.debug = true;
         }

@@ -6,29 +6,90 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 
-/// A listener whose connections answer to [`Breaker`]s.
+/// How long to wait when the address cannot be listened on again yet.
+const REBIND_PAUSE: Duration = Duration::from_millis(20);
+
+/// A listener whose connections answer to [`Breaker`]s, and that closes its socket while nothing is to listen.
 #[derive(Debug)]
-pub(super) struct BreakableListener(pub(super) TcpListener);
+pub(super) struct BreakableListener {
+    /// None while nothing listens.
+    listener: Option<TcpListener>,
+    address: SocketAddr,
+    down: watch::Receiver<bool>,
+}
+
+impl BreakableListener {
+    pub(super) fn new(listener: TcpListener, down: watch::Receiver<bool>) -> io::Result<Self> {
+        let address = listener.local_addr()?;
+        Ok(Self { listener: Some(listener), address, down })
+    }
+
+    /// The socket, as soon as there is to be one.
+    async fn listening(&mut self) -> &TcpListener {
+        // An error means that the coordinator is gone; then the server ends as well.
+        let _ = self.down.wait_for(|down| !*down).await;
+        loop {
+            match self.listener.take() {
+                Some(listener) => return self.listener.insert(listener),
+                None => match TcpListener::bind(self.address).await {
+                    Ok(listener) => self.listener = Some(listener),
+                    Err(error) => {
+                        tracing::warn!(address = %self.address, %error, "cannot listen again yet");
+                        tokio::time::sleep(REBIND_PAUSE).await;
+                    }
+                },
+            }
+        }
+    }
+}
 
 impl Listener for BreakableListener {
     type Io = BreakableStream;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let (stream, address) = Listener::accept(&mut self.0).await;
-        // Answers are small and wanted at once; a failure only costs latency.
-        let _ = stream.set_nodelay(true);
-        (BreakableStream { stream, breaker: Breaker::default() }, address)
+        loop {
+            let mut down = self.down.clone();
+            let listener = self.listening().await;
+            let accepted = tokio::select! {
+                biased;
+                Ok(_) = down.wait_for(|down| *down) => None,
+                accepted = accept(listener) => Some(accepted),
+            };
+            match accepted {
+                Some((stream, address)) => {
+                    // Answers are small and wanted at once; a failure only costs latency.
+                    let _ = stream.set_nodelay(true);
+                    return (BreakableStream { stream, breaker: Breaker::default() }, address);
+                }
+                None => self.listener = None,
+            }
+        }
     }
 
     fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.0.local_addr()
+        Ok(self.address)
+    }
+}
+
+/// Accepts a connection. Errors are those of one connection, or pass.
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::debug!(%error, "cannot accept a connection");
+                tokio::time::sleep(REBIND_PAUSE).await;
+            }
+        }
     }
 }
 

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use secrecy::SecretString;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::events::{Events, Subscriber};
+use super::store;
 use crate::core::{
-    Content, Coordinator, CreatedRunner, JobId, JobRecord, JobState, JobTicket, NewJob, NewRunner,
+    Content, Coordinator, CreatedRunner, JobId, JobRecord, JobState, JobTicket, NewJob, NewRunner, RunnerId,
 };
 use crate::fault::Fault;
 
@@ -23,15 +25,17 @@ pub struct Handle {
 }
 
 impl Handle {
-    pub(super) fn new(coordinator: Coordinator) -> Self {
+    pub(super) fn new(mut coordinator: Coordinator, start: SystemTime) -> Self {
+        coordinator.advance(start);
         let (queue_version, _) = watch::channel(coordinator.queue_version());
         let (deadline, _) = watch::channel(coordinator.next_deadline());
         let shared = Shared {
-            coordinator: Mutex::new(coordinator),
             subscribers: Mutex::new(Vec::new()),
             queue_version,
             deadline,
-            clock: Clock { time: SystemTime::now(), instant: Instant::now() },
+            down: watch::Sender::new(coordinator.is_down()),
+            coordinator: Mutex::new(coordinator),
+            clock: Clock { time: start, instant: Instant::now() },
         };
         Self { shared: Arc::new(shared) }
     }
@@ -60,6 +64,16 @@ impl Handle {
     pub fn cancel(&self, job: impl Into<JobId>, force: bool) -> Option<JobState> {
         let job = job.into();
         self.with(|coordinator, now| coordinator.cancel(job, force, now))
+    }
+
+    /// Pauses a runner or lets it go on.
+    pub fn pause(&self, runner: RunnerId, paused: bool) {
+        self.with(|coordinator, _| coordinator.pause(runner, paused));
+    }
+
+    /// Stops listening, so that connections are refused, or begins again. What is held is lost.
+    pub fn set_down(&self, down: bool) {
+        self.with(|coordinator, _| coordinator.set_down(down));
     }
 
     /// Adds a fault; it begins to count now.
@@ -107,8 +121,24 @@ impl Handle {
         self.job(job, |record| record.trace.from(from).to_vec()).unwrap_or_default()
     }
 
-    /// The file of a stored artifact: `archive`, `junit`, `dotenv`, … It stays in the server's artifact folder,
-    /// which belongs to the host.
+    /// The content of a stored artifact, wherever it is kept; `None` when there is none of that type.
+    ///
+    /// # Errors
+    /// When its file cannot be read.
+    pub async fn read_artifact(
+        &self,
+        job: impl Into<JobId>,
+        artifact_type: &str,
+    ) -> std::io::Result<Option<Bytes>> {
+        let content = self.job(job, |record| Some(record.artifact(artifact_type)?.content.clone())).flatten();
+        match content {
+            Some(content) => store::read(&content).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The file of a stored artifact: `archive`, `junit`, `dotenv`, … It stays in the artifact folder, which belongs to
+    /// the host. `None` when there is none of that type, or it is kept in memory.
     #[must_use]
     pub fn artifact(&self, job: impl Into<JobId>, artifact_type: &str) -> Option<PathBuf> {
         self.job(job, |record| match record.artifact(artifact_type)?.content.clone() {
@@ -133,6 +163,11 @@ impl Handle {
         self.shared.queue_version.subscribe()
     }
 
+    /// Whether nothing is to listen.
+    pub(super) fn down(&self) -> watch::Receiver<bool> {
+        self.shared.down.subscribe()
+    }
+
     /// The coordinator's next deadline, as it changes.
     pub(super) fn deadline(&self) -> watch::Receiver<Option<SystemTime>> {
         self.shared.deadline.subscribe()
@@ -148,6 +183,7 @@ struct Shared {
     coordinator: Mutex<Coordinator>,
     subscribers: Mutex<Vec<Weak<Subscriber>>>,
     queue_version: watch::Sender<u64>,
+    down: watch::Sender<bool>,
     deadline: watch::Sender<Option<SystemTime>>,
     clock: Clock,
 }
@@ -166,6 +202,8 @@ impl Shared {
         }
         let version = coordinator.queue_version();
         self.queue_version.send_if_modified(|known| std::mem::replace(known, version) != version);
+        let down = coordinator.is_down();
+        self.down.send_if_modified(|known| std::mem::replace(known, down) != down);
         let deadline = coordinator.next_deadline();
         self.deadline.send_if_modified(|known| std::mem::replace(known, deadline) != deadline);
     }

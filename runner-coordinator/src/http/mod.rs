@@ -1,7 +1,8 @@
 //! The coordinator on a socket: an axum shell around [`core`](crate::core).
 //!
-//! [`Server`] owns the socket and the tasks, [`Handle`] is what a host program keeps. Job requests are held and woken,
-//! uploads go straight to files, faults break connections. The clock is tokio's, so that tests may pause it.
+//! [`Server`] owns the sockets and the tasks, [`Handle`] is what a host program keeps. Job requests are held and woken,
+//! uploads and downloads stream, faults break connections. The clock is tokio's, so that tests may pause it; [`Local`]
+//! is the same without a socket.
 //!
 //! ```
 //! use runner_coordinator::core::{Coordinator, EventKind, NewJob, NewRunner, Options};
@@ -35,10 +36,15 @@
 mod connection;
 mod events;
 mod handle;
+mod local;
 mod respond;
 mod server;
+mod store;
 mod upload;
 
+pub use axum::body::Body;
 pub use events::Events;
 pub use handle::Handle;
+pub use local::{Local, Lost};
 pub use server::{Server, ServerOptions};
+pub use store::ArtifactStore;

@@ -1,8 +1,8 @@
-//! The server: socket, tasks, and the way of a request to the core and back.
+//! The server: sockets, tasks, and the way of a request to the core and back.
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,45 +10,58 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::response::Response;
-use http::{Method, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http::StatusCode;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::connection::{BreakableListener, Breaker};
 use super::handle::Handle;
-use super::respond::respond;
-use super::upload::upload;
-use crate::core::{Answer, Coordinator, Hold, Reply};
-
-/// Largest body that is read into memory. Runners send traces in pieces of 1 MiB.
-const BODY_LIMIT: usize = 64 * 1024 * 1024;
+use super::local::{Local, closed};
+use super::store::ArtifactStore;
+use crate::core::Coordinator;
 
 /// How long [`Server::shutdown`] waits for requests that are being answered.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(5);
 
 /// Settings of a [`Server`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ServerOptions {
-    /// Where the files of artifacts are stored. The folder must exist; it and what is in it belong to the host.
-    pub artifacts: PathBuf,
+    /// Where artifacts are kept.
+    pub artifacts: ArtifactStore,
+    /// Address of an object storage of its own, another origin than the API, to which direct downloads are redirected;
+    /// port 0 takes a free one. Without it the API's address serves what
+    /// [`Options::storage_url`](crate::core::Options::storage_url) may lead to.
+    pub storage: Option<SocketAddr>,
 }
 
 impl ServerOptions {
-    /// Stores artifacts in `artifacts`.
+    /// Keeps artifacts in a folder. It must exist; it and what is in it belong to the host.
     pub fn new(artifacts: impl Into<PathBuf>) -> Self {
-        Self { artifacts: artifacts.into() }
+        Self { artifacts: ArtifactStore::Folder(artifacts.into()), storage: None }
+    }
+
+    /// Keeps artifacts in memory.
+    #[must_use]
+    pub fn in_memory() -> Self {
+        Self::default()
+    }
+
+    /// Redirects direct downloads to an object storage that listens on this address.
+    #[must_use]
+    pub fn with_storage(mut self, address: SocketAddr) -> Self {
+        self.storage = Some(address);
+        self
     }
 }
 
 /// A coordinator that listens on a socket. Dropping it stops accepting and does not wait for what is being answered.
 #[derive(Debug)]
 pub struct Server {
-    handle: Handle,
+    local: Local,
     address: SocketAddr,
+    storage: Option<SocketAddr>,
     root: String,
-    closing: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
 
@@ -57,31 +70,30 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When the address cannot be listened on.
+    /// When an address cannot be listened on.
     pub async fn bind(
         address: SocketAddr,
-        coordinator: Coordinator,
+        mut coordinator: Coordinator,
         options: ServerOptions,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let root = coordinator.options().root.clone();
-        let handle = Handle::new(coordinator);
-        let (closing, closes) = watch::channel(false);
-        let state =
-            Arc::new(Shell { handle: handle.clone(), artifacts: options.artifacts, closing: closes.clone() });
-        let service =
-            Router::new().fallback(answer).with_state(state).into_make_service_with_connect_info::<Breaker>();
-        let serve = axum::serve(BreakableListener(listener), service).with_graceful_shutdown(closed(closes));
-        let tasks = vec![
-            tokio::spawn(async move {
-                if let Err(error) = serve.await {
-                    tracing::error!(%error, "the coordinator's server ended");
-                }
-            }),
-            tokio::spawn(keep_time(handle.clone())),
-        ];
-        Ok(Self { handle, address, root, closing, tasks })
+        let mut listeners = vec![(listener, Serves::Everything)];
+        let mut storage = None;
+        if let Some(wanted) = options.storage {
+            let listener = TcpListener::bind(wanted).await?;
+            let address = listener.local_addr()?;
+            coordinator.options_mut().storage_url = Some(format!("http://{address}{root}"));
+            listeners = vec![(listeners.remove(0).0, Serves::Api), (listener, Serves::Storage)];
+            storage = Some(address);
+        }
+        let local = Local::new(coordinator, options.artifacts);
+        let tasks = listeners
+            .into_iter()
+            .map(|(listener, serves)| serve(listener, serves, local.clone(), format!("{root}/storage/")))
+            .collect::<io::Result<_>>()?;
+        Ok(Self { local, address, storage, root, tasks })
     }
 
     /// The URL for a runner's configuration: `http://127.0.0.1:PORT` and the sub folder, if there is one.
@@ -96,127 +108,84 @@ impl Server {
         self.address
     }
 
+    /// The address of the object storage, if it has one of its own.
+    #[must_use]
+    pub fn storage_address(&self) -> Option<SocketAddr> {
+        self.storage
+    }
+
     /// Access for the host program.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        self.handle.clone()
+        self.local.handle()
     }
 
     /// Stops accepting, answers held job requests with `204`, and waits up to 5 seconds for requests that are being
     /// answered. Handles stay usable.
     pub async fn shutdown(mut self) {
-        let _ = self.closing.send(true);
-        let mut tasks = std::mem::take(&mut self.tasks).into_iter();
-        let server = tasks.next();
-        tasks.for_each(|task| task.abort());
-        if let Some(mut server) = server
-            && tokio::time::timeout(SHUTDOWN_GRACE, &mut server).await.is_err()
-        {
-            server.abort();
+        self.local.close();
+        let tasks = std::mem::take(&mut self.tasks);
+        let end = tokio::time::Instant::now() + SHUTDOWN_GRACE;
+        for mut task in tasks {
+            if tokio::time::timeout_at(end, &mut task).await.is_err() {
+                task.abort();
+            }
         }
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.closing.send(true);
+        self.local.close();
         for task in &self.tasks {
             task.abort();
         }
     }
 }
 
-/// What request handlers need.
-struct Shell {
-    handle: Handle,
-    artifacts: PathBuf,
-    closing: watch::Receiver<bool>,
+/// What an address answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Serves {
+    Everything,
+    Api,
+    Storage,
+}
+
+#[derive(Debug)]
+struct Site {
+    local: Local,
+    serves: Serves,
+    /// Paths that begin like this are those of the object storage.
+    storage: String,
+}
+
+fn serve(listener: TcpListener, serves: Serves, local: Local, storage: String) -> io::Result<JoinHandle<()>> {
+    let closes = local.closes();
+    let listener = BreakableListener::new(listener, local.handle().down())?;
+    let site = Arc::new(Site { local, serves, storage });
+    let service =
+        Router::new().fallback(answer).with_state(site).into_make_service_with_connect_info::<Breaker>();
+    let serve = axum::serve(listener, service).with_graceful_shutdown(closed(closes));
+    Ok(tokio::spawn(async move {
+        if let Err(error) = serve.await {
+            tracing::error!(%error, "the coordinator's server ended");
+        }
+    }))
 }
 
 async fn answer(
-    State(shell): State<Arc<Shell>>,
+    State(site): State<Arc<Site>>,
     ConnectInfo(breaker): ConnectInfo<Breaker>,
     request: Request,
 ) -> Response {
-    let answer = if is_upload(&request) {
-        let (parts, body) = request.into_parts();
-        Box::pin(upload(&shell.handle, &shell.artifacts, &parts, body)).await
-    } else {
-        match whole(request).await {
-            Ok(request) => shell.reply(request).await,
-            Err(status) => {
-                let mut response = Response::new(Body::empty());
-                *response.status_mut() = status;
-                return response;
-            }
-        }
-    };
-    respond(answer, &breaker).await
-}
-
-impl Shell {
-    async fn reply(&self, request: http::Request<bytes::Bytes>) -> Answer {
-        let mut queue_version = self.handle.queue_version();
-        queue_version.mark_unchanged();
-        let mut reply = self.handle.with(|coordinator, now| coordinator.handle(request, now));
-        loop {
-            match reply {
-                Reply::Ready(answer) => return *answer,
-                Reply::Hold(hold) => reply = self.wait(hold, &mut queue_version).await,
-            }
-        }
+    let for_storage = request.uri().path().starts_with(&site.storage);
+    if site.serves != Serves::Everything && for_storage != (site.serves == Serves::Storage) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_FOUND;
+        return response;
     }
-
-    async fn wait(&self, hold: Hold, queue_version: &mut watch::Receiver<u64>) -> Reply {
-        let until = self.handle.instant_of(hold.until());
-        let release = tokio::select! {
-            () = closed(self.closing.clone()) => true,
-            _ = queue_version.changed() => false,
-            () = tokio::time::sleep_until(until) => false,
-        };
-        self.handle.with(|coordinator, now| match release {
-            true => Reply::Ready(Box::new(coordinator.release(hold, now))),
-            false => coordinator.resume(hold, now),
-        })
-    }
-}
-
-fn is_upload(request: &Request) -> bool {
-    request.method() == Method::POST && Path::new(request.uri().path()).ends_with("artifacts")
-}
-
-async fn whole(request: Request) -> Result<http::Request<bytes::Bytes>, StatusCode> {
-    let (parts, body) = request.into_parts();
-    match Limited::new(body, BODY_LIMIT).collect().await {
-        Ok(body) => Ok(http::Request::from_parts(parts, body.to_bytes())),
-        Err(error) if error.is::<LengthLimitError>() => Err(StatusCode::PAYLOAD_TOO_LARGE),
-        Err(_) => Err(StatusCode::BAD_REQUEST),
-    }
-}
-
-async fn closed(mut closing: watch::Receiver<bool>) {
-    // An error means that the server is gone.
-    let _ = closing.wait_for(|closing| *closing).await;
-}
-
-/// Lets happen what happens by the passing of time.
-async fn keep_time(handle: Handle) {
-    let mut deadline = handle.deadline();
-    loop {
-        let next = *deadline.borrow_and_update();
-        let due = async {
-            match next {
-                Some(next) => tokio::time::sleep_until(handle.instant_of(next)).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            () = due => handle.with(Coordinator::advance),
-            changed = deadline.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-            }
-        }
-    }
+    site.local.send(request).await.unwrap_or_else(|_| {
+        breaker.pull();
+        Response::new(Body::empty())
+    })
 }

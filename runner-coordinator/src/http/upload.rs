@@ -1,23 +1,24 @@
-//! Uploads of artifacts, streamed to files.
+//! Uploads of artifacts, streamed to where they are kept.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 
 use axum::body::Body;
 use futures_util::StreamExt;
 use http::request::Parts;
 use http::{StatusCode, header};
-use tempfile::TempPath;
-use tokio::io::AsyncWriteExt;
 
 use super::handle::Handle;
-use crate::core::{Admission, Answer, Content, Payload, Upload};
+use super::store::{self, ArtifactStore, Finished};
+use crate::core::{Admission, Answer, Payload, Upload};
 
 /// Largest `dotenv` report that is handed to the core for reading.
 const DOTENV_LIMIT: u64 = 1024 * 1024;
+/// Largest field of the form besides the file.
+const FIELD_LIMIT: usize = 64 * 1024;
 
-/// Takes an upload: asks the core, stores the body below `folder`, tells the core.
-pub(super) async fn upload(handle: &Handle, folder: &Path, parts: &Parts, body: Body) -> Answer {
+/// Takes an upload: asks the core, stores the body, tells the core.
+pub(super) async fn upload(handle: &Handle, store: &ArtifactStore, parts: &Parts, body: Body) -> Answer {
     let admission = match handle.with(|coordinator, now| coordinator.admit_upload(parts, now)) {
         Ok(admission) => admission,
         Err(refusal) => {
@@ -26,14 +27,17 @@ pub(super) async fn upload(handle: &Handle, folder: &Path, parts: &Parts, body: 
             return *refusal;
         }
     };
-    let (upload, file) = match store(folder, &admission, parts, body).await {
-        Ok(Some((upload, file))) => (Some(upload), Some(file)),
+    if !admission.delay().is_zero() {
+        tokio::time::sleep(admission.delay()).await;
+    }
+    let (upload, finished) = match receive(store, &admission, parts, body).await {
+        Ok(Some((upload, finished))) => (Some(upload), Some(finished)),
         Ok(None) => (None, None),
-        Err(StoreError::Body(error)) => {
+        Err(ReceiveError::Body(error)) => {
             tracing::debug!(job = %admission.job(), %error, "an upload did not arrive whole");
             return plain(StatusCode::BAD_REQUEST);
         }
-        Err(StoreError::File(error)) => {
+        Err(ReceiveError::Store(error)) => {
             tracing::error!(job = %admission.job(), %error, "cannot store an artifact");
             return plain(StatusCode::INTERNAL_SERVER_ERROR);
         }
@@ -41,8 +45,8 @@ pub(super) async fn upload(handle: &Handle, folder: &Path, parts: &Parts, body: 
     let stored = handle.with(|coordinator, now| {
         let stored = coordinator.finish_upload(admission, upload, now);
         if stored.kept
-            && let Some(file) = file
-            && let Err(error) = file.keep()
+            && let Some(finished) = finished
+            && let Err(error) = finished.keep()
         {
             tracing::error!(%error, "cannot keep a stored artifact");
         }
@@ -51,31 +55,31 @@ pub(super) async fn upload(handle: &Handle, folder: &Path, parts: &Parts, body: 
     stored.answer
 }
 
-enum StoreError {
+enum ReceiveError {
     Body(multer::Error),
-    File(io::Error),
+    Store(io::Error),
 }
 
-impl From<multer::Error> for StoreError {
+impl From<multer::Error> for ReceiveError {
     fn from(error: multer::Error) -> Self {
         Self::Body(error)
     }
 }
 
-impl From<io::Error> for StoreError {
+impl From<io::Error> for ReceiveError {
     fn from(error: io::Error) -> Self {
-        Self::File(error)
+        Self::Store(error)
     }
 }
 
-/// Writes the part named `file` to a new file, which is deleted again unless it is kept. The rest of the body is read
-/// and dropped; so is what exceeds the limit, of which only the size is of interest then.
-async fn store(
-    folder: &Path,
+/// Stores the part named `file`, and reads the other fields. Of a file that exceeds the limit only the size is of
+/// interest, and the rest is dropped.
+async fn receive(
+    store: &ArtifactStore,
     admission: &Admission,
     parts: &Parts,
     body: Body,
-) -> Result<Option<(Upload, TempPath)>, StoreError> {
+) -> Result<Option<(Upload, Finished)>, ReceiveError> {
     let content_type = parts.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let boundary = match multer::parse_boundary(content_type.unwrap_or_default()) {
         Ok(boundary) => boundary,
@@ -85,39 +89,38 @@ async fn store(
         }
     };
     let mut multipart = multer::Multipart::new(body.into_data_stream(), boundary);
-    let mut found = None;
+    let (mut found, mut form) = (None, BTreeMap::new());
     while let Some(mut field) = multipart.next_field().await? {
-        if found.is_some() || field.name() != Some("file") {
+        let name = field.name().unwrap_or_default().to_owned();
+        if name != "file" {
+            let mut value = Vec::new();
+            while let Some(chunk) = field.chunk().await? {
+                let room = FIELD_LIMIT.saturating_sub(value.len());
+                value.extend(chunk.iter().take(room));
+            }
+            form.insert(name, String::from_utf8_lossy(&value).into_owned());
+            continue;
+        }
+        if found.is_some() {
             continue;
         }
         let filename = field.file_name().unwrap_or_default().to_owned();
-        let prefix = format!("{}-{}-", admission.job(), admission.artifact_type());
-        let suffix = match admission.artifact_format() {
-            "zip" | "zipzstd" => ".zip",
-            "gzip" => ".gz",
-            "tarzstd" => ".tar.zst",
-            _ => "",
-        };
-        let (file, path) =
-            tempfile::Builder::new().prefix(&prefix).suffix(suffix).tempfile_in(folder)?.into_parts();
-        let mut file = tokio::io::BufWriter::with_capacity(256 * 1024, tokio::fs::File::from_std(file));
+        let mut draft = store.create(admission)?;
         let mut checksum = crc32fast::Hasher::new();
         let mut size = 0_u64;
         while let Some(chunk) = field.chunk().await? {
             size += chunk.len() as u64;
             if admission.limit().is_none_or(|limit| size <= limit) {
                 checksum.update(&chunk);
-                file.write_all(&chunk).await?;
+                draft.write(&chunk).await?;
             }
         }
-        file.flush().await?;
-        drop(file);
-        let is_dotenv = admission.artifact_type() == "dotenv" && size <= DOTENV_LIMIT;
-        let dotenv = if is_dotenv { Some(tokio::fs::read(&path).await?.into()) } else { None };
-        let content = Content::File(path.to_path_buf());
-        found = Some((Upload { filename, size, crc32: checksum.finalize(), content, dotenv }, path));
+        found = Some((filename, size, checksum.finalize(), draft.finish().await?));
     }
-    Ok(found)
+    let Some((filename, size, crc32, finished)) = found else { return Ok(None) };
+    let is_dotenv = admission.artifact_type(&form) == "dotenv" && size <= DOTENV_LIMIT;
+    let dotenv = if is_dotenv { Some(store::read(&finished.content).await?) } else { None };
+    Ok(Some((Upload { filename, size, crc32, content: finished.content.clone(), dotenv, form }, finished)))
 }
 
 async fn drain(body: Body) {

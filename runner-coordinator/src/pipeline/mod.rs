@@ -50,7 +50,7 @@
 mod check;
 mod config;
 mod context;
-mod duration;
+pub(crate) mod duration;
 mod entries;
 mod error;
 mod evaluate;

@@ -1,7 +1,6 @@
 #![doc = include_str!("README.md")]
 
 mod action;
-mod dotenv;
 mod error;
 mod expand;
 mod facts;
@@ -21,8 +20,8 @@ mod variable;
 mod variables;
 mod view;
 
+pub use crate::core::{Dotenv, DotenvError, parse_dotenv};
 pub use action::{Action, ArchiveInfo, End, Finished, Host};
-pub use dotenv::{Dotenv, DotenvError, parse_dotenv};
 pub use error::{PlayError, RunError};
 pub use expand::{ExpandError, sort_and_expand};
 pub use facts::{Facts, GitRef, MergeRequest, User};

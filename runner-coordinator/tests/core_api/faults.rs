@@ -104,3 +104,49 @@ fn oddities_are_noted_and_tolerated() {
     assert_eq!((found[0].endpoint, found[0].job), (Endpoint::PatchTrace, Some(job)));
     assert_eq!(found[0].what, "Content-Range does not fit the piece of trace");
 }
+
+#[test]
+fn a_delay_before_processing() {
+    let mut gitlab = Gitlab::new(Options::default());
+    let (job, token) = gitlab.running();
+    gitlab.core.add_fault("patch_trace:1:delay-before=5s,delay=1s".parse().unwrap());
+    let request = Request::patch(format!("/api/v4/jobs/{job}/trace"))
+        .header("JOB-TOKEN", &token)
+        .header("Content-Range", "0-2")
+        .body(Bytes::from("abc"))
+        .unwrap();
+    let Reply::Hold(hold) = gitlab.send(request) else { panic!("not held") };
+    assert_eq!((hold.until(), hold.runner()), (gitlab.now + Duration::from_secs(5), None));
+    assert!(!format!("{hold:?}").contains(&token));
+    gitlab.pass(4);
+    let Reply::Hold(hold) = gitlab.core.resume(hold, gitlab.now) else { panic!("processed early") };
+    assert!(gitlab.job(job).trace.is_empty());
+    gitlab.pass(1);
+    let answer = gitlab.core.resume(hold, gitlab.now).ready().unwrap();
+    assert_eq!((answer.response.status().as_u16(), answer.delay), (202, Duration::from_secs(1)));
+    assert_eq!(gitlab.job(job).trace.bytes(), b"abc");
+    assert_eq!(gitlab.job(job).request_count(Endpoint::PatchTrace), 1, "it is one request");
+}
+
+#[test]
+fn nothing_listens_for_a_while() {
+    let mut gitlab = Gitlab::new(Options::default());
+    let value = gitlab.request_with(json!({})).header("x-gitlab-last-update").unwrap().to_owned();
+    gitlab.core.add_fault("*:@10s-18s:down".parse().unwrap());
+    let body = json!({ "token": gitlab.token, "last_update": value }).to_string();
+    let poll = || Request::post("/api/v4/jobs/request").body(Bytes::from(body.clone())).unwrap();
+    let Reply::Hold(hold) = gitlab.send(poll()) else { panic!("not held") };
+    assert_eq!(gitlab.core.next_deadline(), Some(gitlab.now + Duration::from_secs(10)));
+    gitlab.pass(10);
+    let version = gitlab.core.queue_version();
+    gitlab.core.advance(gitlab.now);
+    assert_ne!(gitlab.core.queue_version(), version, "held requests are to be asked again");
+    assert_eq!(gitlab.core.resume(hold, gitlab.now).ready().unwrap().cut, Some(Cut::Refused));
+    let polls = gitlab.core.request_count(Endpoint::RequestJob);
+    assert_eq!(gitlab.send(poll()).ready().unwrap().cut, Some(Cut::Refused));
+    assert_eq!(gitlab.core.request_count(Endpoint::RequestJob), polls, "it has not arrived");
+    gitlab.pass(8);
+    assert!(matches!(gitlab.send(poll()), Reply::Hold(_)));
+    gitlab.core.set_down(true);
+    assert!(gitlab.core.is_down());
+}

@@ -9,9 +9,11 @@
 )]
 
 mod artifacts;
+mod fault_text;
 mod faults;
 mod polling;
 mod runners;
+mod scenarios;
 mod support;
 mod trace;
 mod updates;

@@ -83,7 +83,7 @@ fn a_held_request_ends_when_the_time_is_up() {
     let value = cursor(&mut gitlab);
     let hold = held(poll(&mut gitlab, &value));
     assert_eq!(hold.until(), gitlab.now + Duration::from_secs(50));
-    assert_eq!(hold.runner(), gitlab.runner);
+    assert_eq!(hold.runner(), Some(gitlab.runner));
     gitlab.pass(49);
     let hold = held(gitlab.core.resume(hold, gitlab.now));
     gitlab.pass(1);

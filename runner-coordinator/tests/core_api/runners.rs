@@ -50,7 +50,7 @@ fn registration_is_refused() {
     let mut gitlab = gitlab();
     let cases = [
         (json!({}), 400, json!({ "error": "token is missing" })),
-        (json!({ "token": "other" }), 403, json!({ "message": "403 Forbidden" })),
+        (json!({ "token": "other" }), 403, json!({ "message": "403 Forbidden - invalid token supplied" })),
         (
             json!({ "token": "reg", "run_untagged": false }),
             400,
@@ -74,7 +74,7 @@ fn registration_is_refused() {
     }
     gitlab.core.options_mut().registration = false;
     let answer = gitlab.call("POST", "runners", json!({ "token": "reg" }));
-    assert_eq!(answer.error(), message(StatusCode::GONE));
+    assert_eq!(answer.error(), (410, json!({ "message": "410 Gone - runner registration disallowed" })));
     assert_eq!(gitlab.core.runners().count(), 1);
     assert_eq!(gitlab.events(), []);
 }
@@ -230,4 +230,74 @@ fn debug_output_shows_no_token() {
     for secret in [gitlab.token.as_str(), job_token, "reg-secret", "glpat-secret"] {
         assert!(!text.contains(secret), "{secret} in {text}");
     }
+}
+
+#[test]
+fn validation_names_every_field() {
+    let mut gitlab = gitlab();
+    let tags: Vec<String> = (0..51).map(|number| format!("t{number}")).collect();
+    let note = "é".repeat(1025);
+    let body =
+        json!({ "token": "reg", "tag_list": tags.join(","), "maximum_timeout": 1, "maintenance_note": note });
+    let problems = json!({ "message": {
+        "maintenance_note": ["is too long (maximum is 1024 characters)"],
+        "maximum_timeout": ["needs to be at least 10 minutes"],
+        "tags_list": ["Too many tags specified. Please limit the number of tags to 50"],
+    } });
+    assert_eq!(gitlab.call("POST", "runners", body).error(), (400, problems));
+    let body = json!({ "token": "reg", "active": true, "paused": false });
+    let problem = json!({ "error": "active, paused are mutually exclusive" });
+    assert_eq!(gitlab.call("POST", "runners", body).error(), (400, problem));
+}
+
+#[test]
+fn older_names_of_parameters() {
+    let mut gitlab = gitlab();
+    let body = json!({ "token": "reg", "active": false, "maintainer_note": "old" });
+    let id = RunnerId(gitlab.call("POST", "runners", body).json()["id"].as_u64().unwrap());
+    let runner = gitlab.core.runner(id).unwrap();
+    assert_eq!((runner.paused, runner.maintenance_note.as_str()), (true, "old"));
+}
+
+#[test]
+fn a_runner_without_owner_is_unprocessable() {
+    let mut gitlab = gitlab();
+    let token = gitlab.token.clone();
+    gitlab.enqueue(json!({}));
+    gitlab.core.orphan(gitlab.runner);
+    for path in ["runners/verify", "jobs/request"] {
+        let answer = gitlab.call("POST", path, json!({ "token": token }));
+        assert_eq!(answer.error(), (422, json!({ "message": "Runner is orphaned" })), "{path}");
+    }
+    assert_eq!(gitlab.call("DELETE", "runners", json!({ "token": token })).status(), 204);
+}
+
+#[test]
+fn the_old_token_may_have_a_grace() {
+    let mut gitlab = Gitlab::new(Options { token_grace: Duration::from_secs(60), ..Options::default() });
+    let old = gitlab.token.clone();
+    gitlab.core.set_token_lifetime(Some(Duration::from_secs(3600)));
+    let answer = gitlab.call("POST", "runners/reset_authentication_token", json!({ "token": old }));
+    let new = answer.json()["token"].as_str().unwrap().to_owned();
+    let verify = |gitlab: &mut Gitlab, token: &str| {
+        gitlab.call("POST", "runners/verify", json!({ "token": token })).status()
+    };
+    gitlab.pass(59);
+    assert_eq!((verify(&mut gitlab, &old), verify(&mut gitlab, &new)), (200, 200));
+    gitlab.pass(1);
+    assert_eq!((verify(&mut gitlab, &old), verify(&mut gitlab, &new)), (403, 200));
+    // The new one ends with its lifetime, and cannot reset itself then.
+    gitlab.pass(3540);
+    assert_eq!(verify(&mut gitlab, &new), 403);
+    let answer = gitlab.call("POST", "runners/reset_authentication_token", json!({ "token": new }));
+    assert_eq!(answer.status(), 403);
+}
+
+#[test]
+fn there_may_be_a_job_router() {
+    let router_url = Some("wss://kas.example.com".to_owned());
+    let mut gitlab = Gitlab::new(Options { router_url, ..Options::default() });
+    let token = gitlab.token.clone();
+    let answer = gitlab.call_with("GET", "runners/router/discovery", &[("RUNNER-TOKEN", &token)], "".into());
+    assert_eq!(answer.error(), (200, json!({ "server_url": "wss://kas.example.com" })));
 }

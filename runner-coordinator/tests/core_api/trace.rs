@@ -134,3 +134,14 @@ fn debug_traces_are_marked_by_their_first_chunk() {
         assert_eq!(gitlab.job(job).trace.is_debug(), debug, "{start} {query}");
     }
 }
+
+#[test]
+fn a_locked_trace_takes_nothing() {
+    let mut gitlab = Gitlab::new(Options::default());
+    let (job, token) = gitlab.running();
+    gitlab.core.lock_trace(job, true);
+    assert_eq!(gitlab.patch(job, &token, "0-2", b"abc").error(), message(StatusCode::CONFLICT));
+    assert!(gitlab.job(job).trace.is_empty());
+    gitlab.core.lock_trace(job, false);
+    assert_eq!(gitlab.patch(job, &token, "0-2", b"abc").status(), 202);
+}

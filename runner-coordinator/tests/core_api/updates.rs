@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::StatusCode;
-use runner_coordinator::core::{EventKind, JobState, Options};
+use runner_coordinator::core::{EventKind, JobId, JobState, Options};
 use serde_json::json;
 
 use crate::support::{Gitlab, message};
@@ -200,7 +200,31 @@ fn a_job_that_nobody_speaks_of_is_stuck() {
     gitlab.pass(3600);
     gitlab.core.advance(gitlab.now);
     assert_eq!(gitlab.job(job).state, JobState::Failed);
-    assert_eq!(gitlab.job(job).failure_reason.as_deref(), Some("stuck_or_timeout_failure"));
+    assert_eq!(gitlab.job(job).failure_reason.as_deref(), Some("no_updates_running"));
+}
+
+#[test]
+fn a_job_that_runs_too_long_is_failed_by_the_server() {
+    let mut gitlab = Gitlab::new(Options::default());
+    for (canceling, state, reason) in [
+        (false, JobState::Failed, "server_timeout_running"),
+        (true, JobState::Canceled, "server_timeout_canceling"),
+    ] {
+        gitlab.enqueue(json!({ "runner_info": { "timeout": 600 } }));
+        let answer = gitlab.request_with(json!({ "cancel_gracefully": true }));
+        let (job, token) = (JobId(answer.json()["id"].as_u64().unwrap()), answer.json()["token"].clone());
+        let token = token.as_str().unwrap();
+        if canceling {
+            gitlab.core.cancel(job, false, gitlab.now);
+        }
+        // The runner ends it in time; the server leaves it a quarter of an hour for that.
+        gitlab.pass(600 + 15 * 60 - 1);
+        assert_eq!(gitlab.update(job, token, json!({ "state": "running" })).status(), 200);
+        gitlab.pass(1);
+        let answer = gitlab.update(job, token, json!({ "state": "running" }));
+        assert_eq!((answer.status(), answer.header("job-status")), (403, Some(state.as_str())));
+        assert_eq!(gitlab.job(job).failure_reason.as_deref(), Some(reason));
+    }
 }
 
 #[test]

@@ -161,3 +161,37 @@ async fn a_body_without_a_file() {
     assert_eq!(files_in(&site), 0);
     site.server.shutdown().await;
 }
+
+#[tokio::test]
+async fn the_storage_may_have_an_address_of_its_own() {
+    let address = ([127, 0, 0, 1], 0).into();
+    let site = Site::start_with(Options::default(), |options| options.with_storage(address)).await;
+    let (job, token) = running_job(&site).await;
+    site.upload(job, &token, "", "a.zip", noise(1000)).await;
+    let answer = site.download(job, &token, "direct_download=true").await.unwrap();
+    let location = header(&answer, "location").unwrap().to_owned();
+    let storage = format!("http://{}/storage/", site.server.storage_address().unwrap());
+    assert!(location.starts_with(&storage), "{location}");
+    let answer = site.client.get(&location).header("Range", "bytes=10-19").send().await.unwrap();
+    assert_eq!((answer.status().as_u16(), header(&answer, "content-range")), (206, Some("bytes 10-19/1000")));
+    assert!(answer.bytes().await.unwrap() == noise(1000)[10..20]);
+
+    // Neither address answers for the other.
+    let elsewhere = location.replace(&storage, &format!("{}/storage/", site.server.url()));
+    assert_eq!(site.client.get(elsewhere).send().await.unwrap().status(), 404);
+    let api = format!("http://{}/api/v4/runners/verify", site.server.storage_address().unwrap());
+    assert_eq!(site.client.post(api).send().await.unwrap().status(), 404);
+
+    // A token that reaches the storage is of no use there, and noted.
+    let odd = |site: &Site| {
+        site.handle.with(|coordinator, _| {
+            coordinator.oddities().iter().any(|odd| odd.what == "a token for the object storage")
+        })
+    };
+    assert!(!odd(&site));
+    let unsigned = location.split_once('?').unwrap().0.to_owned();
+    let answer = site.client.get(unsigned).header("JOB-TOKEN", &token).send().await.unwrap();
+    assert_eq!(answer.status(), 403);
+    assert!(odd(&site));
+    site.server.shutdown().await;
+}

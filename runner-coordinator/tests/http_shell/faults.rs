@@ -161,3 +161,63 @@ async fn an_upload_that_breaks() {
     assert_eq!(site.upload(job, &token, "", "a.zip", b"zip".to_vec()).await.status(), 201);
     site.server.shutdown().await;
 }
+
+#[tokio::test]
+async fn connections_are_refused_and_come_back() {
+    let site = Site::start(Options::default()).await;
+    assert_eq!(site.request().await.status(), 204);
+    site.handle.set_down(true);
+    let ask = || {
+        // A client of its own: no connection that is still open.
+        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0).build().unwrap();
+        client.post(site.url("jobs/request")).json(&json!({ "token": site.token })).send()
+    };
+    // The listener closes in its own task; until then a connection is accepted and lost.
+    while !format!("{:?}", ask().await.unwrap_err()).contains("ConnectionRefused") {}
+    site.handle.set_down(false);
+    let answer = loop {
+        match ask().await {
+            Ok(answer) => break answer,
+            Err(error) => assert!(error.is_connect(), "{error:?}"),
+        }
+    };
+    assert_eq!(answer.status(), 204);
+    site.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_held_request_is_lost_when_the_server_goes_down() {
+    let site = Site::start(Options { long_poll: Duration::from_secs(3600), ..Options::default() }).await;
+    let cursor = header(&site.request().await, "x-gitlab-last-update").unwrap().to_owned();
+    let body = json!({ "token": site.token, "last_update": cursor });
+    let (held, ()) = tokio::join!(site.client.post(site.url("jobs/request")).json(&body).send(), async {
+        while site.handle.with(|coordinator, _| coordinator.request_count(Endpoint::RequestJob)) < 2 {
+            tokio::task::yield_now().await;
+        }
+        site.handle.set_down(true);
+    });
+    assert!(held.is_err());
+    site.server.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_stalls_ends_with_the_server() {
+    let (site, job, token) = site_with(&["patch_trace:1:stall=after", "download_artifact:1:stall=3"]).await;
+    site.upload(job, &token, "", "a.zip", b"content".to_vec()).await;
+    let mut download = site.download(job, &token, "").await.unwrap();
+    assert_eq!(download.chunk().await.unwrap().unwrap(), "con");
+    let mut events = site.handle.events();
+    let patch = site
+        .client
+        .patch(site.url(&format!("jobs/{job}/trace")))
+        .header("JOB-TOKEN", &token)
+        .header("Content-Range", "0-2")
+        .body("abc")
+        .send();
+    let patch = tokio::spawn(patch);
+    assert!(events.recv().await.is_some(), "it was processed");
+    assert!(!patch.is_finished());
+    site.server.shutdown().await;
+    assert!(patch.await.unwrap().is_err());
+    assert!(download.chunk().await.is_err());
+}

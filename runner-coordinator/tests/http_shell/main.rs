@@ -5,4 +5,5 @@
 mod artifacts;
 mod faults;
 mod jobs;
+mod local;
 mod support;

@@ -19,11 +19,17 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start(options: Options) -> Self {
+        Self::start_with(options, |server| server).await
+    }
+
+    pub(crate) async fn start_with(
+        options: Options,
+        change: impl FnOnce(ServerOptions) -> ServerOptions,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let address = ([127, 0, 0, 1], 0).into();
-        let server = Server::bind(address, Coordinator::new(options), ServerOptions::new(folder.path()))
-            .await
-            .unwrap();
+        let server_options = change(ServerOptions::new(folder.path()));
+        let server = Server::bind(address, Coordinator::new(options), server_options).await.unwrap();
         let handle = server.handle();
         let runner = handle.create_runner(NewRunner::default());
         // Plain HTTP only, but the library wants a provider of TLS when any crate of the build switched TLS on.
