@@ -121,27 +121,6 @@ async fn a_job_is_accepted_or_not() {
 }
 
 #[tokio::test]
-async fn intervals_of_the_server() {
-    for (text, expected) in [
-        ("60", Some(60)),
-        (" 7 ", Some(7)),
-        ("0", None),
-        ("-1", None),
-        ("x", None),
-        ("1.5", None),
-        ("7200", Some(7200)),
-    ] {
-        let script = Script::new([
-            with(200, &[("x-gitlab-trace-update-interval", text)], ""),
-            with(202, &[("x-gitlab-trace-update-interval", text)], ""),
-        ]);
-        let expected = expected.map(Duration::from_secs);
-        assert_eq!(job(&script).update(&JobUpdate::running()).await.update_interval, expected);
-        assert_eq!(job(&script).patch_trace(0, "x".into(), false).await.update_interval, expected);
-    }
-}
-
-#[tokio::test]
 async fn a_trace_piece_names_its_range() {
     let script = Script::new([status(202), status(202)]);
     let job = job(&script);
