@@ -231,6 +231,9 @@ impl<'a> Walk<'a> {
             StageContext { job: life.task.job(), variables: self.variables, job_status: how.status };
         let outcome = match script::render(self.plan, stage, &context) {
             Ok(input) => {
+                // After a restart the output of the stage that is written down is taken to its end; that of the stages
+                // before it has to be safe by then.
+                life.log.commit().await?;
                 record.update(|progress| progress.stage = Some(key.clone()));
                 let run = StageRun {
                     environment: life.environment,
