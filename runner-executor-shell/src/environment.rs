@@ -36,7 +36,7 @@ pub(crate) struct ShellEnvironment {
     key: JobKey,
     folder: JobFolder,
     memory: Arc<Memory>,
-    /// Held while a supervisor is being started, so that nobody looks at half of it.
+    /// Held while the folder is being made or a supervisor started, so that nobody looks at half of it.
     starting: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -98,7 +98,10 @@ impl Environment for ShellEnvironment {
         }
         notices.plain(format!("Using Shell ({}) executor...", self.config.shell.program())).await;
         let (config, folder, key) = (Arc::clone(&self.config), self.folder.clone(), self.key.clone());
+        let starting = Arc::clone(&self.starting).lock_owned().await;
         blocking(move || {
+            // Held to the end, also when the caller does not wait for it: whoever prepares or cleans up next finds all of it.
+            let _starting = starting;
             for dir in [&config.builds_dir, &config.cache_dir] {
                 fs::create_dir_all(dir).map_err(|error| system("make", dir, error))?;
             }

@@ -172,6 +172,22 @@ async fn a_start_that_nobody_waits_for_is_finished() {
     assert_eq!((text(&frames).as_str(), end), ("once\n", StageEnd::Exit(2)));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_preparation_that_nobody_waits_for_is_in_nobodys_way() {
+    let host = Host::new();
+    for id in 1..=100 {
+        let reservation = host.provider.acquire().await.unwrap();
+        let environment = host.provider.environment(&reservation, &context(id)).unwrap();
+        {
+            let mut first = std::pin::pin!(prepare(environment.as_ref()));
+            // What it began goes on in another thread.
+            let _ = futures_util::poll!(first.as_mut());
+        }
+        prepare(environment.as_ref()).await.unwrap();
+        environment.cleanup(CleanupReason::JobEnded, Duration::from_secs(30)).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_supervisor_that_ended_is_no_zombie() {
     let host = Host::new();
