@@ -19,7 +19,10 @@
 //! | [`manager`] | the run loop: polls, keeps slots, starts runs, stops in order |
 //! | [`task`] | who runs tasks, as a parameter |
 //! | [`time`] | wall-clock time as a parameter |
+//! | `conformance` | with the feature of that name: the suite by which an executor proves itself |
 
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod executor;
 pub mod journal;
 pub mod log;
