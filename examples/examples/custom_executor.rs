@@ -1,8 +1,10 @@
-//! A custom executor of about a hundred lines, and the run loop running a job with it.
+//! A custom executor of less than two hundred lines, and the run loop running a job with it.
 //!
-//! It starts a plain `sh` per stage in a folder of its own. Everything else — stages, sections, masking, timeouts, the log,
+//! That it keeps its promises is shown by `tests/conformance.rs`, in one line. It starts a plain `sh` per stage in a folder of its own. Everything else — stages, sections, masking, timeouts, the log,
 //! the final state — is the core's.
 
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -18,14 +20,17 @@ use runner_core::journal::{FileJournal, Journal};
 use runner_core::manager::{Manager, RunnerEntry};
 use runner_core::settings::{JobSettings, PollSettings, RunnerIdentity};
 use runner_core::variables::{Program, TlsFiles};
+use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::ExposeSecret;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tempfile::TempDir;
+use tokio::fs::OpenOptions;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 
 /// Makes an executor per job.
 #[derive(Debug)]
-struct PlainShell;
+pub struct PlainShell;
 
 impl ExecutorFactory for PlainShell {
     type Executor = Folder;
@@ -43,8 +48,8 @@ impl ExecutorFactory for PlainShell {
 }
 
 /// One job's place: a temporary folder, removed when this is dropped.
-struct Folder {
-    root: Option<tempfile::TempDir>,
+pub struct Folder {
+    root: Option<TempDir>,
 }
 
 #[async_trait]
@@ -78,38 +83,98 @@ impl Executor for Folder {
         let failed =
             |error| EnvironmentError::new(Cause::System, format!("cannot run stage {stage}")).source(error);
         let mut command = Command::new("sh");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         for secret in &input.secrets {
+            let value = secret.value.expose_secret();
             match &secret.file {
-                None => {
-                    command.env(&secret.key, secret.value.expose_secret());
-                }
-                Some(path) => {
-                    if let Some(parent) = std::path::Path::new(path).parent() {
-                        tokio::fs::create_dir_all(parent).await.map_err(failed)?;
-                    }
-                    tokio::fs::write(path, secret.value.expose_secret()).await.map_err(failed)?;
-                }
+                None => drop(command.env(&secret.key, value)),
+                Some(path) => write_private(path.as_ref(), value).await.map_err(failed)?,
             }
         }
         let mut child = command.spawn().map_err(failed)?;
-        if let Some(mut stdin) = child.stdin.take() {
-            stdin.write_all(input.script.as_bytes()).await.map_err(failed)?;
-        }
-        let mut buffer = vec![0; 16 * 1024];
-        let mut stdout = child.stdout.take();
-        while let Some(pipe) = &mut stdout {
-            tokio::select! {
-                read = pipe.read(&mut buffer) => match read.map_err(failed)? {
-                    0 => stdout = None,
-                    length => output.write(OutputStream::Stdout, buffer[..length].to_vec()).await,
-                },
-                () = cancel.cancelled() => child.start_kill().map_err(failed)?,
+        let group = Group(child.id().and_then(|id| Pid::from_raw(id.cast_signed())));
+        let (mut stdin, mut stdout, mut stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let script = async {
+            if let Some(mut stdin) = stdin.take() {
+                // A shell that ends early does not read to the end.
+                let _ = stdin.write_all(input.script.as_bytes()).await;
             }
-        }
-        let status = child.wait().await.map_err(failed)?;
-        Ok(status.code().map_or(StageEnd::Signal(9), StageEnd::Exit))
+        };
+        let ended = async {
+            let status = tokio::select! {
+                status = child.wait() => status,
+                () = cancel.cancelled() => {
+                    group.signal(Signal::TERM);
+                    child.wait().await
+                }
+            };
+            // What it left in the background ends here, and with it the output.
+            drop(group);
+            status
+        };
+        let (mut out, mut err) = ([0; 16 * 1024], [0; 16 * 1024]);
+        let print = async {
+            while stdout.is_some() || stderr.is_some() {
+                let (stream, bytes) = tokio::select! {
+                    bytes = read(&mut stdout, &mut out), if stdout.is_some() => (OutputStream::Stdout, bytes),
+                    bytes = read(&mut stderr, &mut err), if stderr.is_some() => (OutputStream::Stderr, bytes),
+                };
+                output.write(stream, bytes).await;
+            }
+        };
+        let ((), status, ()) = tokio::join!(script, ended, print);
+        let status = status.map_err(failed)?;
+        Ok(status.code().map_or_else(|| StageEnd::Signal(status.signal().unwrap_or(9)), StageEnd::Exit))
     }
+
+    async fn cleanup(&mut self) -> Result<(), EnvironmentError> {
+        match self.root.take().map(TempDir::close) {
+            Some(Err(error)) => {
+                Err(EnvironmentError::new(Cause::System, "cannot remove the job's folder").source(error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The processes of a stage; dropping it kills them.
+struct Group(Option<Pid>);
+
+impl Group {
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.0 {
+            // It may be empty by now.
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+    }
+}
+
+/// The next bytes of a pipe; none, and no pipe any more, at its end.
+async fn read(pipe: &mut Option<impl AsyncRead + Unpin>, buffer: &mut [u8]) -> Vec<u8> {
+    let Some(open) = pipe else { return Vec::new() };
+    let length = open.read(buffer).await.unwrap_or(0);
+    if length == 0 {
+        *pipe = None;
+    }
+    buffer[..length].to_vec()
+}
+
+/// Writes a file that only its owner may read.
+async fn write_private(path: &Path, value: &str) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        tokio::fs::create_dir_all(parent).await?;
+    }
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path).await?;
+    file.write_all(value.as_bytes()).await?;
+    file.flush().await
 }
 
 #[tokio::main]
