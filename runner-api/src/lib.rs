@@ -10,7 +10,7 @@
 //! * Repeating is described by [`retry`], and can be turned off.
 //!
 //! Tokens are types of their own, which never print. No type of the HTTP or TLS library appears in a signature, with one
-//! exception on purpose: a `reqwest` client can be passed in.
+//! exception on purpose: a `reqwest` client can be passed in, or the making of it changed.
 //!
 //! # Features
 //!

@@ -36,6 +36,9 @@ use async_trait::async_trait;
 /// An implementation neither retries nor follows redirects nor treats a status as an error: those are the client's.
 /// Dropping the future abandons the request.
 ///
+/// An implementation that knows about the TLS of the connection tells it by putting [`TlsData`] into the answer's
+/// extensions, for the jobs.
+///
 /// ```
 /// use runner_api::transport::{Body, Transport, TransportError};
 ///

@@ -1,6 +1,7 @@
 //! The HTTP client in use, replaced when the certificate files change or its connections are too old.
 
 use std::error::Error as _;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -13,21 +14,19 @@ use crate::transport::certificate_files::{self, CertificateFiles};
 use crate::transport::tls::{Authorities, Identity, Tls, TrustedRoots};
 
 /// What a transport trusts and shows, wherever it came from.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Material {
     pub(super) authorities: Option<Authorities>,
     pub(super) identity: Option<Identity>,
 }
 
 /// Where it comes from.
-#[derive(Debug)]
 pub(super) struct Certificates {
     pub(super) roots: TrustedRoots,
     pub(super) files: CertificateFiles,
 }
 
 /// Hands out the client for each request.
-#[derive(Debug)]
 pub(super) struct Live {
     connections: Connections,
     max_age: Duration,
@@ -36,13 +35,12 @@ pub(super) struct Live {
 }
 
 /// A client and its TLS side.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Current {
     pub(super) client: reqwest::Client,
     pub(super) tls: Arc<Tls>,
 }
 
-#[derive(Debug)]
 struct State {
     current: Current,
     material: Material,
@@ -122,6 +120,16 @@ impl Live {
     }
 }
 
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpTransport")
+            .field("connections", &self.connections)
+            .field("max_age", &self.max_age)
+            .field("files", &self.certificates.files)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Certificates {
     fn stamps(&self) -> Vec<Option<Stamp>> {
         self.files.paths().map(|path| path.and_then(Stamp::of)).collect()
@@ -131,9 +139,19 @@ impl Certificates {
     fn read(&self, known: &Material, otherwise: &str) -> Material {
         let authorities =
             self.files.ca.as_deref().and_then(|path| usable(certificate_files::authorities(path), otherwise));
-        let identity = self.files.certificate.as_deref().zip(self.files.key.as_deref());
-        let identity = identity
-            .and_then(|(certificate, key)| usable(certificate_files::identity(certificate, key), otherwise));
+        let identity = match (self.files.certificate.as_deref(), self.files.key.as_deref()) {
+            (Some(certificate), Some(key)) => {
+                usable(certificate_files::identity(certificate, key), otherwise)
+            }
+            (None, None) => None,
+            (Some(path), None) | (None, Some(path)) => {
+                let path = path.display();
+                tracing::warn!(
+                    "{path} is not used: a client certificate needs a certificate file and a key file"
+                );
+                None
+            }
+        };
         Material {
             authorities: authorities.or_else(|| known.authorities.clone()),
             identity: identity.or_else(|| known.identity.clone()),

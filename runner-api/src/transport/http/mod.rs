@@ -20,7 +20,7 @@ use http_body_util::BodyDataStream;
 use self::connections::Connections;
 use self::live::Live;
 use super::progress::{Progress, TrackedBody};
-use super::tls::Tls;
+use super::tls::{Peer, Tls};
 use super::{Body, BodyError, Transport, TransportError, TransportErrorKind};
 
 /// The default [`Transport`]: HTTP/1.1 with pooled connections, TLS with an explicit crypto provider.
@@ -88,6 +88,8 @@ impl Transport for HttpTransport {
     async fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>, TransportError> {
         let (client, tls) = self.client().await;
         let shown = tls.as_ref().is_some_and(|tls| tls.has_identity());
+        let host = Some(request.uri()).filter(|uri| uri.scheme() == Some(&http::uri::Scheme::HTTPS));
+        let host = host.and_then(|uri| uri.host()).map(str::to_owned);
         let progress = Progress::begin();
         let request = request.map(|body| match body.length() {
             // An empty body is no body: no `Content-Length` on GET and DELETE.
@@ -107,7 +109,9 @@ impl Transport for HttpTransport {
         let mut response: http::Response<reqwest::Body> = response.into();
         if let Some(tls) = tls {
             let info = response.extensions_mut().remove::<reqwest::tls::TlsInfo>();
-            let data = tls.data(info.as_ref().and_then(|info| info.peer_certificate()));
+            let leaf = info.as_ref().and_then(|info| info.peer_certificate());
+            let peer = leaf.map(Peer::Certificate).or_else(|| host.as_deref().map(Peer::Host));
+            let data = tls.data(peer.as_ref());
             if !data.is_empty() {
                 response.extensions_mut().insert(data);
             }

@@ -9,6 +9,7 @@ mod roots;
 mod verifier;
 
 pub use roots::TrustedRoots;
+pub(super) use verifier::Peer;
 
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ use crate::error::Error;
 use crate::secret::SecretText;
 
 /// Certificates to trust beside the system's.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Authorities {
     pem: Bytes,
     roots: Arc<RootSet>,
@@ -45,7 +46,7 @@ impl Authorities {
 }
 
 /// A client certificate with its key.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Identity {
     certificate: Bytes,
     key: SecretText,
@@ -75,7 +76,6 @@ impl Identity {
 }
 
 /// The TLS side of a transport: what it is configured with, and what it has seen.
-#[derive(Debug)]
 pub(super) struct Tls {
     config: ClientConfig,
     verifier: Arc<Verifier>,
@@ -114,11 +114,11 @@ impl Tls {
         self.identity.is_some()
     }
 
-    /// What a job needs, after an answer over a connection whose server showed `leaf`.
-    pub(super) fn data(&self, leaf: Option<&[u8]>) -> TlsData {
+    /// What a job needs, after an answer of `peer`; there is none where TLS was not used.
+    pub(super) fn data(&self, peer: Option<&Peer<'_>>) -> TlsData {
         let chain = match &self.authorities {
             Some(authorities) => Some(authorities.pem.clone()),
-            None => leaf.and_then(|leaf| self.verifier.chain(leaf)),
+            None => peer.and_then(|peer| self.verifier.chain(peer)),
         };
         let data = TlsData::new(chain.unwrap_or_default());
         match &self.identity {

@@ -27,13 +27,28 @@ pub(super) struct Verifier {
     shown: Mutex<VecDeque<Arc<Shown>>>,
 }
 
+/// The server of an answer, as well as it is known.
+pub(in crate::transport) enum Peer<'a> {
+    /// What it showed on the very connection.
+    Certificate(&'a [u8]),
+    /// Its name or address: the HTTP library does not tell the certificate of a connection through a proxy.
+    Host(&'a str),
+}
+
 /// What a server showed in a handshake that was accepted.
 #[derive(Debug)]
 pub(super) struct Shown {
+    name: ServerName<'static>,
     pub(super) leaf: CertificateDer<'static>,
     pub(super) intermediates: Vec<CertificateDer<'static>>,
     pub(super) at: UnixTime,
     chain: OnceLock<Bytes>,
+}
+
+impl Shown {
+    fn is_like(&self, other: &Self) -> bool {
+        (&self.name, &self.leaf, &self.intermediates) == (&other.name, &other.leaf, &other.intermediates)
+    }
 }
 
 impl Verifier {
@@ -45,44 +60,33 @@ impl Verifier {
         Self { roots, extra, algorithms, shown: Mutex::default() }
     }
 
-    /// The chain of the last accepted handshake with this certificate, as PEM text. Also resumed sessions find theirs:
-    /// they keep the certificate of the handshake that began them.
-    pub(super) fn chain(&self, leaf: &[u8]) -> Option<Bytes> {
-        let shown = self.find(leaf)?;
-        let chain = shown.chain.get_or_init(|| {
-            Bytes::from(chain::pem(&chain::verified(&shown, self.roots.get(), self.algorithms)))
-        });
-        Some(chain.clone())
+    /// The chain of the last accepted handshake with this server, as PEM text. Also resumed sessions find theirs: they
+    /// keep the certificate of the handshake that began them.
+    pub(super) fn chain(&self, peer: &Peer<'_>) -> Option<Bytes> {
+        let shown = self.find(peer)?;
+        let verified = || chain::pem(&chain::verified(&shown, self.roots.get(), self.algorithms));
+        Some(shown.chain.get_or_init(|| Bytes::from(verified())).clone())
     }
 
-    fn find(&self, leaf: &[u8]) -> Option<Arc<Shown>> {
+    fn find(&self, peer: &Peer<'_>) -> Option<Arc<Shown>> {
         let shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        shown.iter().find(|shown| shown.leaf.as_ref() == leaf).cloned()
+        let mut latest_first = shown.iter().rev();
+        match peer {
+            Peer::Certificate(leaf) => latest_first.find(|shown| shown.leaf.as_ref() == *leaf).cloned(),
+            Peer::Host(host) => {
+                let name = ServerName::try_from(host.trim_matches(['[', ']'])).ok()?;
+                latest_first.find(|shown| shown.name == name).cloned()
+            }
+        }
     }
 
-    fn remember(&self, leaf: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>], at: UnixTime) {
+    fn remember(&self, new: Shown) {
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        let same = |shown: &Shown| {
-            shown.leaf == *leaf
-                && shown
-                    .intermediates
-                    .iter()
-                    .map(AsRef::as_ref)
-                    .eq(intermediates.iter().map(AsRef::<[u8]>::as_ref))
-        };
-        if shown.iter().any(|shown| same(shown)) {
-            return;
-        }
-        shown.retain(|shown| shown.leaf != *leaf);
+        let known = shown.iter().position(|known| known.is_like(&new)).and_then(|place| shown.remove(place));
         if shown.len() >= REMEMBERED {
             shown.pop_front();
         }
-        shown.push_back(Arc::new(Shown {
-            leaf: leaf.clone().into_owned(),
-            intermediates: intermediates.iter().map(|certificate| certificate.clone().into_owned()).collect(),
-            at,
-            chain: OnceLock::new(),
-        }));
+        shown.push_back(known.unwrap_or_else(|| Arc::new(new)));
     }
 
     fn verify(
@@ -132,7 +136,13 @@ impl ServerCertVerifier for Verifier {
     ) -> Result<ServerCertVerified, Error> {
         self.verify(end_entity, intermediates, now)?;
         verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
-        self.remember(end_entity, intermediates, now);
+        self.remember(Shown {
+            name: server_name.to_owned(),
+            leaf: end_entity.clone().into_owned(),
+            intermediates: intermediates.iter().map(|certificate| certificate.clone().into_owned()).collect(),
+            at: now,
+            chain: OnceLock::new(),
+        });
         Ok(ServerCertVerified::assertion())
     }
 

@@ -32,6 +32,9 @@ async fn scenario_a7_the_verified_chain_is_told_leaf_first() {
     let text = std::str::from_utf8(tls.ca_chain()).unwrap();
     assert_eq!(text.trim(), text);
     assert_eq!((tls.client_certificate(), tls.client_key()), (None, None));
+
+    // It is enough for a job that trusts nobody else.
+    ask(&super::client(&server, "localhost", strict().ca_certificates_pem(tls.ca_chain()))).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use runner_api::transport::{HttpTransport, HttpTransportBuilder};
+use runner_api::transport::{HttpTransport, HttpTransportBuilder, ProxySettings, TrustedRoots};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 use super::authority::{issue, root};
 use super::server::{NO_JOB, Server};
@@ -61,4 +63,47 @@ async fn redirects_stay_ours() {
         HttpTransport::builder().customize(|builder| builder.redirect(reqwest::redirect::Policy::limited(3)));
     let error = ask(&client(&server, "localhost", transport)).await.unwrap_err();
     assert!(error.to_string().contains("use that address as the instance URL"), "{error}");
+}
+
+#[tokio::test]
+async fn a_proxy_carries_tls_and_does_not_see_inside() {
+    let authority = root("one");
+    let issued = issue(&authority, "gitlab.example.com");
+    let server = Server::tls(&issued).await;
+    let (listener, target) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), server.address());
+    let mut proxy = ProxySettings::default();
+    proxy.https = Some(format!("http://{}", listener.local_addr().unwrap()).into());
+    let carry = tokio::spawn(async move {
+        let (mut near, _) = listener.accept().await.unwrap();
+        let mut asked = Vec::new();
+        while !asked.ends_with(b"\r\n\r\n") {
+            asked.push(near.read_u8().await.unwrap());
+        }
+        near.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        let mut far = TcpStream::connect(target).await.unwrap();
+        // However it ends: the client hangs up at the end of the test.
+        let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+        String::from_utf8(asked).unwrap()
+    });
+
+    let roots = TrustedRoots::from_pem(authority.pem()).unwrap();
+    let client = client(&server, "gitlab.example.com", strict().trusted_roots(roots).proxy(proxy));
+    ask(&client).await.unwrap();
+    assert!(client.tls().ca_chain().starts_with(issued.pem().trim().as_bytes()));
+    drop(client);
+    let asked = carry.await.unwrap();
+    assert!(
+        asked.starts_with(&format!("CONNECT gitlab.example.com:{} HTTP/1.1\r\n", target.port())),
+        "{asked}"
+    );
+}
+
+#[test]
+fn debug_output_is_short_and_holds_no_key() {
+    let authority = root("one");
+    let issued = issue(&authority, "localhost");
+    let transport = strict().ca_certificates_pem(authority.pem());
+    let transport = transport.client_certificate_pem(issued.pem(), issued.key_pem()).build().unwrap();
+    let text = format!("{transport:?}");
+    assert!(!text.contains("BEGIN") && text.len() < 1000, "{text}");
 }
