@@ -92,9 +92,16 @@ pub(crate) fn without_secrets(url: &Url) -> String {
     url.into()
 }
 
+/// The path of `url` with `{id}` in place of segments that are numbers.
+pub(crate) fn path_template(url: &Url) -> String {
+    let number = |segment: &str| !segment.is_empty() && segment.bytes().all(|byte| byte.is_ascii_digit());
+    let segments = url.path().split('/').map(|segment| if number(segment) { "{id}" } else { segment });
+    segments.collect::<Vec<_>>().join("/")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::BaseUrl;
+    use super::{BaseUrl, path_template};
 
     #[test]
     fn normalisation() {
@@ -127,6 +134,21 @@ mod tests {
         let base = BaseUrl::parse("https://h/sub").unwrap();
         let url = base.endpoint(&["jobs", "1/2", "trace"], &[("debug_trace", "true"), ("x", "a b&")]);
         assert_eq!(url.as_str(), "https://h/sub/api/v4/jobs/1%2F2/trace?debug_trace=true&x=a+b%26");
+    }
+
+    #[test]
+    fn numbers_leave_the_path() {
+        for (url, expected) in [
+            ("https://h/api/v4/jobs/42/trace?debug_trace=false", "/api/v4/jobs/{id}/trace"),
+            (
+                "https://h/2/api/v4/runners/7/reset_authentication_token",
+                "/{id}/api/v4/runners/{id}/reset_authentication_token",
+            ),
+            ("https://h/api/v4/jobs/request", "/api/v4/jobs/request"),
+            ("https://h", "/"),
+        ] {
+            assert_eq!(path_template(&url.parse().unwrap()), expected);
+        }
     }
 
     #[test]

@@ -43,6 +43,10 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// A stable name, for metrics and logs.
+    ///
+    /// ```
+    /// assert_eq!(runner_api::Endpoint::RequestJob.as_str(), "request_job");
+    /// ```
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -90,6 +94,13 @@ impl Endpoint {
     /// Whether sending the call twice does no more than sending it once. A second registration would make a second
     /// runner; a second token reset would invalidate the token that the first one gave. A job request counts as
     /// idempotent: when an assigned job got lost on its way, asking again loses nothing more.
+    ///
+    /// ```
+    /// use runner_api::Endpoint;
+    ///
+    /// assert!(Endpoint::UpdateJob.is_idempotent());
+    /// assert!(!Endpoint::ResetToken.is_idempotent());
+    /// ```
     #[must_use]
     pub fn is_idempotent(self) -> bool {
         !matches!(self, Self::Register | Self::ResetToken)

@@ -24,6 +24,19 @@ type Source = Box<dyn StdError + Send + Sync>;
 /// assert!(!error.is_forbidden());
 /// assert_eq!(error.status(), None);
 /// assert_eq!(error.to_string(), "the instance URL has scheme `ftp`: only http or https are supported");
+///
+/// /// What an uploader does after an error.
+/// fn next(error: &runner_api::Error) -> &'static str {
+///     if error.is_forbidden() || error.is_too_large() || error.is_configuration() {
+///         return "give up";
+///     }
+///     match error.retry_after() {
+///         _ if error.is_unavailable() => "try often",
+///         Some(_) => "wait as told, then try again",
+///         None if error.is_retryable() => "try again",
+///         None => "try again, but not often",
+///     }
+/// }
 /// ```
 pub struct Error(Box<Inner>);
 

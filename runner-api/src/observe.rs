@@ -43,6 +43,9 @@ pub struct CallReport<'a> {
     pub endpoint: Endpoint,
     /// Its HTTP method.
     pub method: Method,
+    /// The path of its address with `{id}` for numbers, such as `/api/v4/jobs/{id}/trace`: one of a few values, for a
+    /// metric's label. Empty when the address is that of an object storage.
+    pub path: &'a str,
     /// The status of the last answer; `None` when there was no answer.
     pub status: Option<StatusCode>,
     /// Why there was no answer.

@@ -11,7 +11,16 @@ use http::{HeaderMap, StatusCode};
 
 use crate::endpoint::Endpoint;
 
-/// The longest wait that a server can ask for.
+/// The longest wait that a server can ask for: 15 minutes.
+///
+/// ```
+/// use std::time::SystemTime;
+/// use runner_api::retry::{SERVER_DELAY_CEILING, server_delay};
+///
+/// let headers = http::HeaderMap::from_iter([(http::header::RETRY_AFTER, "86400".parse()?)]);
+/// assert_eq!(server_delay(&headers, SystemTime::now()), Some(SERVER_DELAY_CEILING));
+/// # Ok::<(), http::header::InvalidHeaderValue>(())
+/// ```
 pub const SERVER_DELAY_CEILING: Duration = Duration::from_secs(15 * 60);
 
 /// Whether an answer with this status may be different next time: 408, 429, 500, 502, 503, 504 and everything from 512.
@@ -64,10 +73,17 @@ pub fn server_delay(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 /// How often and how patiently a call is repeated.
 ///
 /// ```
+/// use std::time::Duration;
 /// use runner_api::retry::RetryPolicy;
 ///
 /// assert_eq!(RetryPolicy::default().attempts(), 5);
 /// assert_eq!(RetryPolicy::off().attempts(), 1);
+///
+/// let patient = RetryPolicy::default()
+///     .with_attempts(8)
+///     .with_delays(Duration::from_secs(1), Duration::from_secs(300))
+///     .with_jitter_seed(7);
+/// assert_eq!(patient.attempts(), 8);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RetryPolicy {

@@ -75,6 +75,15 @@ impl Client {
     }
 
     /// The same client with another retry policy.
+    ///
+    /// ```
+    /// use runner_api::ClientBuilder;
+    /// use runner_api::retry::RetryPolicy;
+    ///
+    /// let client = ClientBuilder::new("https://gitlab.example.com")?.build()?;
+    /// let once = client.clone().with_retry(RetryPolicy::off());
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
@@ -82,6 +91,24 @@ impl Client {
     }
 
     /// The same client with another observer.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use runner_api::{CallReport, ClientBuilder, Observer};
+    ///
+    /// #[derive(Debug)]
+    /// struct Log;
+    ///
+    /// impl Observer for Log {
+    ///     fn call_ended(&self, report: &CallReport<'_>) {
+    ///         println!("{} {:?}", report.endpoint, report.status);
+    ///     }
+    /// }
+    ///
+    /// let client = ClientBuilder::new("https://gitlab.example.com")?.build()?;
+    /// let watched = client.with_observer(Arc::new(Log));
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn with_observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
@@ -89,6 +116,16 @@ impl Client {
     }
 
     /// The same client telling something else about the runner.
+    ///
+    /// ```
+    /// use runner_api::{ClientBuilder, RunnerInfo};
+    ///
+    /// let client = ClientBuilder::new("https://gitlab.example.com")?.build()?;
+    /// let mut info = RunnerInfo::new("gitlab-runner", "19.4.0");
+    /// info.executor = "kubernetes".to_owned();
+    /// let of_this_entry = client.clone().with_info(info);
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn with_info(mut self, info: RunnerInfo) -> Self {
         self.info = Arc::new(info);
@@ -96,6 +133,14 @@ impl Client {
     }
 
     /// The address of the API.
+    ///
+    /// ```
+    /// use runner_api::ClientBuilder;
+    ///
+    /// let client = ClientBuilder::new("https://gitlab.example.com")?.build()?;
+    /// assert_eq!(client.base_url().host(), "gitlab.example.com");
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn base_url(&self) -> &BaseUrl {
         &self.shared.base
@@ -103,6 +148,14 @@ impl Client {
 
     /// The position in the server's job queue, as the server last told it (`X-GitLab-Last-Update`). It is sent with
     /// each job request, so that the server can answer at once or hold the request until something new is there.
+    ///
+    /// ```
+    /// use runner_api::ClientBuilder;
+    ///
+    /// let client = ClientBuilder::new("https://gitlab.example.com")?.build()?;
+    /// assert_eq!(client.last_update(), None, "nothing was asked yet");
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn last_update(&self) -> Option<String> {
         let last_update = self.shared.last_update.lock().unwrap_or_else(PoisonError::into_inner);
@@ -177,12 +230,33 @@ impl ClientBuilder {
     }
 
     /// Sends through `transport` instead of a default [`HttpTransport`](crate::transport::HttpTransport).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use runner_api::ClientBuilder;
+    /// use runner_api::transport::HttpTransport;
+    ///
+    /// let transport = HttpTransport::builder().connect_timeout(Duration::from_secs(5)).build()?;
+    /// let client = ClientBuilder::new("https://gitlab.example.com")?.transport(transport).build()?;
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn transport(self, transport: impl Transport + 'static) -> Self {
         self.shared_transport(Arc::new(transport))
     }
 
     /// Sends through a transport that others use, too: clients of the same instance then share connections.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use runner_api::ClientBuilder;
+    /// use runner_api::transport::{HttpTransport, Transport};
+    ///
+    /// let transport: Arc<dyn Transport> = Arc::new(HttpTransport::builder().build()?);
+    /// let one = ClientBuilder::new("https://gitlab.example.com")?.shared_transport(Arc::clone(&transport)).build()?;
+    /// let other = ClientBuilder::new("https://gitlab.example.com")?.shared_transport(transport).build()?;
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn shared_transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
@@ -211,6 +285,15 @@ impl ClientBuilder {
     }
 
     /// How many requests this client and its clones send at most. Default: as many as there are.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use runner_api::{ClientBuilder, RequestRate};
+    ///
+    /// let rate = RequestRate::every(Duration::from_millis(100));
+    /// let client = ClientBuilder::new("https://gitlab.example.com")?.request_rate(rate).build()?;
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn request_rate(mut self, rate: RequestRate) -> Self {
         self.rate = Some(rate);
@@ -225,6 +308,14 @@ impl ClientBuilder {
     }
 
     /// The wall clock, against which dates of the server are measured. Waiting itself uses tokio's clock.
+    ///
+    /// ```
+    /// use std::time::SystemTime;
+    /// use runner_api::ClientBuilder;
+    ///
+    /// let builder = ClientBuilder::new("https://gitlab.example.com")?.wall_clock(|| SystemTime::UNIX_EPOCH);
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn wall_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         self.now = Arc::new(now);
@@ -232,6 +323,16 @@ impl ClientBuilder {
     }
 
     /// Where the ids of calls (`X-Request-Id`, 32 hexadecimal digits) come from, for simulations. Default: random.
+    ///
+    /// ```
+    /// use std::sync::atomic::{AtomicU64, Ordering};
+    /// use runner_api::ClientBuilder;
+    ///
+    /// let next = AtomicU64::new(1);
+    /// let builder = ClientBuilder::new("https://gitlab.example.com")?
+    ///     .request_ids(move || format!("{:032x}", next.fetch_add(1, Ordering::Relaxed)));
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn request_ids(mut self, next: impl Fn() -> String + Send + Sync + 'static) -> Self {
         self.request_id = Arc::new(next);

@@ -12,7 +12,7 @@ use url::Url;
 use super::Client;
 use super::answer::{Answer, drain};
 use super::redirect::{self, Step};
-use crate::base_url::without_secrets;
+use crate::base_url::{path_template, without_secrets};
 use crate::endpoint::Endpoint;
 use crate::error::{CallContext, Error};
 use crate::observe::CallReport;
@@ -79,6 +79,10 @@ impl Client {
         let started = Instant::now();
         let request_id = (self.shared.request_id)();
         let (endpoint, method) = (call.endpoint, call.method.clone());
+        let path = match self.shared.base.same_origin(&call.url) {
+            true => path_template(&call.url),
+            false => String::new(),
+        };
         let mut progress = Tries::default();
         let result = self.tries(call, &request_id, &mut progress).await;
         let request_id = result.as_ref().map_or(request_id.as_str(), |answer| answer.request_id.as_str());
@@ -86,6 +90,7 @@ impl Client {
         self.observer.call_ended(&CallReport {
             endpoint,
             method,
+            path: &path,
             status: result.as_ref().map(|answer| answer.status).ok(),
             error: result.as_ref().err(),
             duration: started.elapsed(),

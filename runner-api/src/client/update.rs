@@ -74,11 +74,13 @@ impl JobStatus {
 /// use runner_api::{FailureReason, JobUpdate, TraceOutput};
 ///
 /// let accept = JobUpdate::running();
+/// let not_yet = JobUpdate::pending();
 /// let keep_alive = JobUpdate::running().with_output(TraceOutput::new(0, 0));
 /// let done = JobUpdate::failed(FailureReason::ScriptFailure)
 ///     .with_exit_code(2)
 ///     .with_output(TraceOutput::new(0x1234, 100));
 /// assert_eq!(done.exit_code, Some(2));
+/// assert_eq!(JobUpdate::success().failure_reason, None);
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]

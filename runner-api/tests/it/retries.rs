@@ -94,6 +94,12 @@ impl Observer for Notes {
     fn call_ended(&self, report: &CallReport<'_>) {
         let status = report.status.map(|status| status.as_u16());
         assert_eq!(report.error.is_some(), status.is_none());
+        let path = match report.endpoint {
+            Endpoint::RequestJob => "/api/v4/jobs/request",
+            Endpoint::UpdateJob => "/api/v4/jobs/{id}",
+            _ => "/api/v4/jobs/{id}/trace",
+        };
+        assert_eq!((report.path, &report.method), (path, &report.endpoint.method()));
         let times = [report.duration, report.waited, report.held_back].map(|time| time.as_secs());
         self.0.lock().unwrap().push((report.endpoint, status, report.tries, report.pushed_back, times));
     }
