@@ -18,9 +18,11 @@ struct Program {
 
 impl Program {
     fn start(jobs: &Path, arguments: &[&str]) -> Self {
+        Self::start_with(&[&["--jobs", jobs.to_str().unwrap()], arguments].concat())
+    }
+
+    fn start_with(arguments: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_runner-coordinator"))
-            .arg("--jobs")
-            .arg(jobs)
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
@@ -156,4 +158,100 @@ fn mistakes_are_told_before_anything_starts() {
     let (code, said) = run(&["--jobs", folder]);
     assert_eq!(code, Some(2));
     assert!(said.contains("a.json is not a JSON object"), "{said}");
+}
+
+/// The next line that is this event, as JSON.
+fn event(out: &mut impl BufRead, name: &str) -> Value {
+    loop {
+        let line = line(out);
+        assert!(!line.is_empty(), "ended without {name}");
+        let event: Value = serde_json::from_str(&line).unwrap();
+        if event["event"] == name {
+            return event;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_script_enqueues_and_cancels_and_events_are_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("script");
+    let lines = [
+        "# a comment",
+        "",
+        r#"{"do": {"enqueue": {"payload": {"job_info": {"name": "late"}}, "tags": []}}}"#,
+        r#"{"when": {"job": 1, "is": "running"}, "do": {"cancel": {"job": 1}}}"#,
+        r#"{"when": {"job": 1, "is": "finished"}, "at": "1ms", "do": {"fault": "verify:*:418"}}"#,
+        r#"{"when": {"job": 1, "is": "finished"}, "at": "2ms", "do": {"enqueue": {"job_info": {"name": "last"}}}}"#,
+    ];
+    std::fs::write(&script, lines.join("\n")).unwrap();
+    let script = script.to_str().unwrap();
+    let arguments = [
+        "--script",
+        script,
+        "--events",
+        "json",
+        "--exit-when-done",
+        "--seed",
+        "7",
+        "--storage",
+        "127.0.0.1:0",
+    ];
+    let mut program = Program::start_with(&arguments);
+    let listening: Value = serde_json::from_str(&program.url).unwrap();
+    assert_eq!(listening["event"], "listening");
+    assert!(listening["storage"].as_str().unwrap().starts_with("http://127.0.0.1:"));
+    let api = format!("{}/api/v4", listening["url"].as_str().unwrap());
+    let created = event(&mut program.out, "runner_created");
+    let queued = event(&mut program.out, "job_queued");
+    assert_eq!((&queued["name"], &queued["from"]), (&json!("late"), &json!("the script")));
+
+    let client = client();
+    let token = created["token"].as_str().unwrap();
+    let job = post(&client, format!("{api}/jobs/request"), json!({ "token": token })).await;
+    assert_eq!(job["job_info"]["name"], "late");
+    let finished = event(&mut program.out, "job_finished");
+    assert_eq!((&finished["job"], &finished["state"]), (&json!(1), &json!("canceled")));
+    assert!(finished["at"].as_str().unwrap().ends_with('Z'));
+    assert_eq!(event(&mut program.out, "job_queued")["name"], "last");
+    let verify = client.post(format!("{api}/runners/verify")).json(&json!({})).send().await.unwrap();
+    assert_eq!(verify.status(), 418);
+    let job = post(&client, format!("{api}/jobs/request"), json!({ "token": token })).await;
+    let body = json!({ "token": job["token"], "state": "success" });
+    client.put(format!("{api}/jobs/2")).json(&body).send().await.unwrap();
+    let (code, _) = program.end();
+    assert_eq!(code, Some(1), "one was canceled");
+}
+
+#[tokio::test]
+async fn jobs_that_appear_later_are_taken() {
+    let jobs = tempfile::tempdir().unwrap();
+    let mut program = Program::start(jobs.path(), &["--runner-token", "glrt-mine"]);
+    // Appears as a whole, so that it is looked at once.
+    let put = |name: &str, text: &str| {
+        let draft = jobs.path().join("draft");
+        std::fs::write(&draft, text).unwrap();
+        std::fs::rename(draft, jobs.path().join(name)).unwrap();
+    };
+    put("broken.json", "{");
+    let problem = line(&mut program.out);
+    assert!(
+        problem.starts_with("problem: read the job payload") && problem.contains("broken.json"),
+        "{problem}"
+    );
+    put("late.json", r#"{"job_info": {"name": "late"}}"#);
+    assert_eq!(line(&mut program.out), "job 1 (late): queued from late.json");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_ends_it_cleanly() {
+    for signal in ["INT", "TERM"] {
+        let jobs = tempfile::tempdir().unwrap();
+        let program = Program::start(jobs.path(), &["--runner-token", "glrt-mine"]);
+        let killed =
+            Command::new("kill").args(["-s", signal, &program.child.id().to_string()]).status().unwrap();
+        assert!(killed.success());
+        assert_eq!(program.end().0, Some(0), "{signal}");
+    }
 }
