@@ -1,15 +1,28 @@
 //! The client for one entry of the configuration.
 
-use runner_api::transport::{HttpTransport, ProxySettings};
-use runner_api::{Client, ClientBuilder, RunnerInfo, SecretText};
+use runner_api::transport::{CertificateFiles, HttpTransport, ProxySettings};
+use runner_api::{BaseUrl, Client, ClientBuilder, ClientKey, ClientPool, Error, RunnerInfo, SecretText};
 
-use crate::config::{Resolved, Tls};
+use crate::config::{self, Resolved, Tls};
 use crate::error::CliError;
 use crate::host::Host;
 
 /// Name and version under which GitLab knows this program.
 const NAME: &str = "gitlab-runner";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The client for an entry; entries that are one runner to GitLab share it.
+pub(super) fn pooled(pool: &ClientPool, host: &Host, entry: &Resolved) -> Result<Client, CliError> {
+    let mut key = ClientKey::new(entry.identity.url.as_str(), entry.identity.token.clone());
+    if let Some(path) = &entry.tls.ca {
+        key = key.with_ca_file(path);
+    }
+    if let Some((certificate, _)) = &entry.tls.client {
+        key = key.with_certificate_file(certificate);
+    }
+    let url = entry.identity.url.as_str();
+    pool.client(key, || plain(host, url, &entry.tls, &entry.executor)).map_err(|source| refused(url, source))
+}
 
 /// A client for the instance of an entry.
 pub(super) fn for_entry(host: &Host, entry: &Resolved) -> Result<Client, CliError> {
@@ -18,26 +31,32 @@ pub(super) fn for_entry(host: &Host, entry: &Resolved) -> Result<Client, CliErro
 
 /// A client for an instance; `executor` is what the runner tells of itself.
 pub(super) fn build(host: &Host, url: &str, tls: &Tls, executor: &str) -> Result<Client, CliError> {
-    let connect = |source| CliError::Server { what: format!("cannot talk to {url}"), source };
-    let mut info = RunnerInfo::new(NAME, VERSION);
-    info.executor = executor.to_owned();
-    let transport = transport(host, tls)?.build().map_err(connect)?;
-    ClientBuilder::new(url).map_err(connect)?.info(info).transport(transport).build().map_err(connect)
+    plain(host, url, tls, executor).map_err(|source| refused(url, source))
 }
 
-fn transport(host: &Host, tls: &Tls) -> Result<runner_api::transport::HttpTransportBuilder, CliError> {
-    let read = |path: &std::path::Path| {
-        std::fs::read(path).map_err(CliError::system(format!("cannot read {}", path.display())))
-    };
-    let mut builder = HttpTransport::builder().proxy(proxy(host));
+fn refused(url: &str, source: Error) -> CliError {
+    CliError::Server { what: format!("cannot talk to {url}"), source }
+}
+
+fn plain(host: &Host, url: &str, tls: &Tls, executor: &str) -> Result<Client, Error> {
+    let mut info = RunnerInfo::new(NAME, VERSION);
+    info.executor = executor.to_owned();
+    let files = certificate_files(host, tls, &BaseUrl::parse(url)?);
+    let transport = HttpTransport::builder().proxy(proxy(host)).certificate_files(files).build()?;
+    ClientBuilder::new(url)?.info(info).transport(transport).build()
+}
+
+/// The files that the entry names, and those that lie beside the default configuration under the name of the host.
+fn certificate_files(host: &Host, tls: &Tls, url: &BaseUrl) -> CertificateFiles {
+    let mut files = CertificateFiles::default();
     if let Some(path) = &tls.ca {
-        builder = builder.ca_certificates_pem(read(path)?);
+        files = files.with_ca(path);
     }
     if let Some((certificate, key)) = &tls.client {
-        let key = String::from_utf8_lossy(&read(key)?).into_owned();
-        builder = builder.client_certificate_pem(read(certificate)?, SecretText::new(key));
+        files = files.with_client(certificate, key);
     }
-    Ok(builder)
+    let configuration = config::default_path(host.uid == 0, host.home().as_deref());
+    files.discover(&configuration.with_file_name("certs"), url)
 }
 
 /// The usual variables, small letters first.

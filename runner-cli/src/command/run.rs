@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use runner_api::ClientPool;
 use runner_core::executor::Shell;
 use runner_core::journal::{FileJournal, Journal};
 use runner_core::manager::{Manager, RunnerEntry};
@@ -13,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{Context, client};
 use crate::args::RunArgs;
-use crate::config::{Global, Loaded, Resolved, Tls};
+use crate::config::{Global, Loaded, Resolved};
 use crate::error::{CliError, Exit};
 use crate::host;
 
@@ -41,8 +42,9 @@ pub(super) fn run(context: &Context, arguments: &RunArgs) -> Result<Exit, CliErr
     let global = Global::resolve(&loaded)?;
     let folders = Folders::of(context, arguments)?;
     let mut builder = Manager::builder().concurrent(usize::try_from(global.concurrent).unwrap_or(usize::MAX));
+    let pool = ClientPool::default();
     for entry in entries(context, &loaded)? {
-        builder = builder.runner(runner(context, &loaded, &global, entry, &folders)?);
+        builder = builder.runner(runner(context, &loaded, &global, entry, &folders, &pool)?);
     }
     let journal = FileJournal::open(folders.state.join("journal"))
         .map_err(|error| CliError::Failed(format!("cannot open the journal: {error}")))?;
@@ -104,6 +106,7 @@ fn runner(
     global: &Global,
     entry: Resolved,
     folders: &Folders,
+    pool: &ClientPool,
 ) -> Result<RunnerEntry, CliError> {
     let side = loaded.job_side(entry.position, global)?;
     let short = entry.identity.token.short();
@@ -123,29 +126,14 @@ fn runner(
     config.grace = side.job.grace;
     tracing::info!(name = entry.identity.name, runner = short, url = %entry.identity.url, "takes jobs");
     Ok(RunnerEntry {
-        client: client::for_entry(&context.host, &entry)?,
+        client: client::pooled(pool, &context.host, &entry)?,
         identity: entry.identity,
         poll: side.poll,
         job: side.job,
         provider: Arc::new(ShellProvider::new(config)),
-        tls: tls_files(&entry.tls)?,
+        // The client tells what its connection was made with.
+        tls: TlsFiles::default(),
     })
-}
-
-/// Certificates as jobs get them.
-fn tls_files(tls: &Tls) -> Result<TlsFiles, CliError> {
-    let read = |path: &Path| {
-        std::fs::read_to_string(path).map_err(CliError::system(format!("cannot read {}", path.display())))
-    };
-    let mut files = TlsFiles::default();
-    if let Some(path) = &tls.ca {
-        files.ca = Some(read(path)?);
-    }
-    if let Some((certificate, key)) = &tls.client {
-        files.cert = Some(read(certificate)?);
-        files.key = Some(read(key)?.into());
-    }
-    Ok(files)
 }
 
 /// A short token as the name of a folder.

@@ -3,9 +3,11 @@
 use std::time::SystemTime;
 
 use runner_api::{FailureReason, Job};
-use serde::{Deserialize, Serialize};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::executor::{Handle, JobKey, Place, Slots, StageKey};
+use crate::variables::TlsFiles;
 
 /// Version of both records below. A record of another version is left alone and said, never guessed at.
 ///
@@ -35,8 +37,42 @@ pub struct Assignment {
     pub slots: Slots,
     /// When the job was accepted.
     pub accepted_at: SystemTime,
-    /// Certificates of the connection over which it came, as PEM, if it was TLS.
+    /// Certificates that jobs need to trust GitLab, as PEM, if there are any.
     pub tls_chain: Option<String>,
+    /// The client certificate with which the job was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls_client: Option<ClientCertificate>,
+}
+
+/// A client certificate and its key, as PEM.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClientCertificate {
+    /// The certificate.
+    pub certificate: String,
+    /// Its key.
+    #[serde(serialize_with = "expose", deserialize_with = "hide")]
+    pub key: SecretString,
+}
+
+/// The journal is where secrets may be written.
+fn expose<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
+}
+
+fn hide<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SecretString, D::Error> {
+    String::deserialize(deserializer).map(SecretString::from)
+}
+
+impl Assignment {
+    /// What the job needs to reach GitLab over TLS.
+    pub fn tls_files(&self) -> TlsFiles {
+        let client = self.tls_client.as_ref();
+        TlsFiles {
+            ca: self.tls_chain.clone(),
+            cert: client.map(|client| client.certificate.clone()),
+            key: client.map(|client| client.key.clone()),
+        }
+    }
 }
 
 /// How far a job has come. Written again whenever one of its facts changes, before the change takes effect outside.

@@ -17,7 +17,7 @@ mod files;
 mod memory;
 mod names;
 
-pub use entry::{Assignment, CancelState, FORMAT_VERSION, Progress, Verdict};
+pub use entry::{Assignment, CancelState, ClientCertificate, FORMAT_VERSION, Progress, Verdict};
 pub use files::FileJournal;
 pub use memory::MemoryJournal;
 

@@ -29,7 +29,7 @@ pub struct RunnerEntry {
     pub provider: Arc<dyn Provider>,
     /// Its client. What the runner promises to GitLab is filled in by the manager.
     pub client: Client,
-    /// Certificates that jobs need to reach GitLab.
+    /// Certificates that jobs need to reach GitLab, in case the client's transport does not tell.
     pub tls: TlsFiles,
 }
 

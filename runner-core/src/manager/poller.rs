@@ -12,8 +12,9 @@ use super::runner::Runner;
 use super::shared::{self, Shared};
 use super::slots::SlotLease;
 use crate::executor::{AcquireError, Capacity, Cause, EnvironmentError, JobKey, Reservation};
-use crate::journal::{Assignment, FORMAT_VERSION, JournalError};
+use crate::journal::{Assignment, ClientCertificate, FORMAT_VERSION, JournalError};
 use crate::run::{JobControl, JobTask, Refusal, RunnerContext, guarded, run_job};
+use crate::variables::TlsFiles;
 
 /// How long a provider may take to get a reservation back before its place is given to the next job all the same.
 const RELEASE: Duration = Duration::from_secs(60);
@@ -197,6 +198,8 @@ async fn accept(runner: &Arc<Runner>, shared: &Arc<Shared>, job: Job, turn: Turn
     let context = &runner.context;
     let key = JobKey { runner: context.identity.token.short().to_owned(), job: job.id };
     let lease = shared.slots.take(&key.runner, job.job_info.project_id);
+    // As they are now: the files may be replaced while the job runs.
+    let tls = TlsFiles::of(&context.client.tls()).unwrap_or_else(|| context.tls.clone());
     let assignment = Assignment {
         version: FORMAT_VERSION,
         key: key.clone(),
@@ -206,7 +209,8 @@ async fn accept(runner: &Arc<Runner>, shared: &Arc<Shared>, job: Job, turn: Turn
         job: job.clone(),
         slots: lease.slots(),
         accepted_at: context.clock.now(),
-        tls_chain: None,
+        tls_client: tls.cert.zip(tls.key).map(|(certificate, key)| ClientCertificate { certificate, key }),
+        tls_chain: tls.ca,
     };
     let assignment = match write_down(context, shared, assignment).await {
         Ok(assignment) => assignment,
@@ -223,7 +227,14 @@ async fn accept(runner: &Arc<Runner>, shared: &Arc<Shared>, job: Job, turn: Turn
     let control = JobControl::new();
     let listed = shared::Job { name: job.job_info.name.clone(), control: control.clone() };
     let Turn { reservation, permits } = turn;
-    let task = JobTask { runner: Arc::clone(context), assignment, job: Arc::new(job), reservation, control };
+    let task = JobTask {
+        runner: Arc::clone(context),
+        tls: assignment.tls_files(),
+        assignment,
+        job: Arc::new(job),
+        reservation,
+        control,
+    };
     shared.spawn(key, listed, live(Arc::clone(runner), task, lease, permits));
     runner.answered();
     Pause::None

@@ -90,6 +90,7 @@ fn entry(
     let task = JobTask {
         runner: Arc::clone(&runner.context),
         job: Arc::new(assignment.job.clone()),
+        tls: assignment.tls_files(),
         assignment,
         reservation: Reservation::new("an earlier process"),
         control,

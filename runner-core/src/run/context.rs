@@ -33,6 +33,7 @@ pub(crate) struct JobTask {
     pub(crate) job: Arc<Job>,
     pub(crate) reservation: Reservation,
     pub(crate) control: JobControl,
+    pub(crate) tls: TlsFiles,
 }
 
 impl JobTask {
@@ -64,7 +65,7 @@ impl JobTask {
             program: &self.runner.program,
             slots: self.assignment.slots,
             secrets: &[],
-            tls: &self.runner.tls,
+            tls: &self.tls,
         }
     }
 }

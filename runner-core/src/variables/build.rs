@@ -1,6 +1,7 @@
 //! From payload and configuration to the full list.
 
 use runner_api::Job;
+use runner_api::transport::TlsData;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::feature_flags::is_known;
@@ -48,6 +49,19 @@ pub struct TlsFiles {
     pub cert: Option<String>,
     /// Key of the client certificate: `CI_SERVER_TLS_KEY_FILE`.
     pub key: Option<SecretString>,
+}
+
+impl TlsFiles {
+    /// What a connection to GitLab was made with; `None` if that was nothing that jobs need.
+    pub fn of(connection: &TlsData) -> Option<Self> {
+        let text = |pem: &[u8]| String::from_utf8_lossy(pem).into_owned();
+        let filled = (!connection.is_empty()).then_some(connection)?;
+        Some(Self {
+            ca: Some(text(filled.ca_chain())).filter(|chain| !chain.is_empty()),
+            cert: filled.client_certificate().map(text),
+            key: filled.client_key().map(|key| key.expose().into()),
+        })
+    }
 }
 
 impl Variables {

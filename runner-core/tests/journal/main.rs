@@ -27,6 +27,7 @@ fn assignment(runner: &str, job: u64) -> Assignment {
         slots: Slots { runner: 0, project: 0 },
         accepted_at: SystemTime::UNIX_EPOCH,
         tls_chain: None,
+        tls_client: None,
     }
 }
 
@@ -87,6 +88,7 @@ fn format_1_is_read() {
     let accepted = SystemTime::UNIX_EPOCH + Duration::from_millis(1_800_000_000_250);
     assert_eq!(assignment.accepted_at, accepted);
     assert!(assignment.tls_chain.unwrap().starts_with("-----BEGIN CERTIFICATE-----\n"));
+    assert!(assignment.tls_client.is_none());
 
     let expected = Progress {
         version: 1,

@@ -1,6 +1,10 @@
 //! What a job's stages do and say, with real processes and real HTTP.
 
+use async_trait::async_trait;
+use runner_api::ClientBuilder;
+use runner_api::transport::{Body, HttpTransport, TlsData, Transport, TransportError};
 use runner_coordinator::core::{JobId, JobState};
+use runner_core::manager::Manager;
 use serde_json::json;
 
 use crate::support::{Payload, PlainShell, Rig};
@@ -174,6 +178,37 @@ async fn contents_of_masked_files_do_not_reach_gitlab() {
     let trace = rig.gitlab.trace(job);
     assert_order(&trace, &["it is in KEY\n", "[MASKED]\n"]);
     assert!(!trace.contains("hunter2"), "{trace}");
+    rig.end().await;
+}
+
+/// A connection that was made with certificates.
+#[derive(Debug)]
+struct WithCertificates(HttpTransport);
+
+#[async_trait]
+impl Transport for WithCertificates {
+    async fn send(&self, request: http::Request<Body>) -> Result<http::Response<Body>, TransportError> {
+        let mut answer = self.0.send(request).await?;
+        let data = TlsData::new("the chain\n").with_client("the certificate\n", "the key\n".into());
+        answer.extensions_mut().insert(data);
+        Ok(answer)
+    }
+}
+
+#[tokio::test]
+async fn certificates_of_the_connection_are_files_of_the_job() {
+    let rig = Rig::over_http().await;
+    let token = rig.gitlab.create_runner();
+    let mut entry = rig.entry(&token, PlainShell::provider(rig.folder("jobs")));
+    let transport = WithCertificates(HttpTransport::builder().build().unwrap());
+    let url = entry.identity.url.as_str();
+    entry.client = ClientBuilder::new(url).unwrap().transport(transport).build().unwrap();
+    let running = rig.start_with(Manager::builder().runner(entry));
+    let script = "cat $CI_SERVER_TLS_CA_FILE $CI_SERVER_TLS_CERT_FILE; grep -c key $CI_SERVER_TLS_KEY_FILE";
+    let job = rig.gitlab.enqueue(Payload::new([script]));
+    rig.gitlab.finished(job).await;
+    running.drain().await;
+    assert_order(&rig.gitlab.trace(job), &["the chain\n", "the certificate\n", "1\n"]);
     rig.end().await;
 }
 
