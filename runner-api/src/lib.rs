@@ -7,7 +7,10 @@
 //! * Outcomes of updates and trace pieces are values to decide by: [`UpdateOutcome`], [`PatchOutcome`]. Other calls give
 //!   an opaque [`Error`] with predicates.
 //! * Requests leave through a [`Transport`](transport::Transport): HTTP by default, anything in tests.
-//! * Repeating is described by [`retry`], and can be turned off.
+//! * Repeating is described by [`retry`], and can be turned off. A client can also keep to a [`RequestRate`] of its own.
+//! * Artifacts go up from anything that can be opened again, and come down in parallel ranges ([`RangeOptions`]) or into any
+//!   writer; memory does not grow with them.
+//! * An [`Observer`] learns of every call what metrics need.
 //!
 //! Tokens are types of their own, which never print. No type of the HTTP or TLS library appears in a signature, with one
 //! exception on purpose: a `reqwest` client can be passed in, or the making of it changed.

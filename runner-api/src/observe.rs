@@ -24,7 +24,8 @@ use crate::error::Error;
 /// }
 /// ```
 pub trait Observer: Send + Sync + std::fmt::Debug {
-    /// One call ended: with an answer, or without. Calls whose future was dropped are not reported.
+    /// One call ended: with an answer, or without. Calls whose future was dropped are not reported. A download in parts is
+    /// several calls.
     fn call_ended(&self, report: &CallReport<'_>);
 }
 

@@ -3,11 +3,12 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
 use runner_api::retry::RetryPolicy;
-use runner_api::{DownloadOptions, DownloadTarget, Downloaded, Error, RangeOptions};
+use runner_api::{DownloadOptions, DownloadTarget, Downloaded, Error, JobToken, RangeOptions, RequestRate};
 use tokio::io::AsyncWrite;
 use tokio::time::Instant;
 
@@ -107,6 +108,19 @@ async fn what_was_handed_over_is_not_fetched_again() {
     let first: usize =
         requests[3].strip_prefix("storage ").unwrap().split_once('-').unwrap().0.parse().unwrap();
     assert!((2 * block..2 * block + 100).contains(&first), "{requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_ceiling_holds_back_what_goes_to_the_instance_only() {
+    let site = Site::new(100);
+    let rate = RequestRate::every(Duration::from_secs(60));
+    let client = site.builder().request_rate(rate).build().unwrap();
+    let job = client.job(42, JobToken::new("glcbt-secret"));
+    let started = Instant::now();
+    job.download_artifact(in_parts_of(16), &mut Vec::new()).await.unwrap();
+    assert_eq!(started.elapsed(), ANSWER_TIME * 5);
+    job.download_artifact(in_parts_of(16), &mut Vec::new()).await.unwrap();
+    assert_eq!(started.elapsed(), Duration::from_secs(60) + ANSWER_TIME * 5);
 }
 
 #[tokio::test(start_paused = true)]

@@ -344,6 +344,19 @@ async fn a_storage_error_is_quoted() {
 }
 
 #[tokio::test]
+async fn only_answers_about_runners_and_jobs_tell_the_queue_position() {
+    let told = |code, value| with(code, &[("x-gitlab-last-update", value)], "");
+    let script = Script::new([told(200, "A"), told(202, "B"), told(201, "C"), told(200, "D")]);
+    let client = script.client();
+    let job = client.job(42, JobToken::new("glcbt-secret"));
+    job.update(&JobUpdate::running()).await;
+    job.patch_trace(0, "x".into(), false).await;
+    job.upload_artifact(&ArtifactUpload::new("a"), "x").await.unwrap();
+    job.download_artifact(DownloadOptions::default(), &mut Vec::new()).await.unwrap();
+    assert_eq!((client.last_update().as_deref(), script.asked().len()), (Some("A"), 4));
+}
+
+#[tokio::test]
 async fn a_job_client_can_be_shared_between_tasks() {
     let script = Script::new([status(202), status(200)]);
     let job = Arc::new(job(&script));

@@ -103,10 +103,12 @@ impl Site {
         self
     }
 
+    pub(crate) fn builder(&self) -> ClientBuilder {
+        ClientBuilder::new("https://gitlab.example.com").unwrap().transport(self.clone())
+    }
+
     pub(crate) fn job(&self) -> JobClient {
-        let builder = ClientBuilder::new("https://gitlab.example.com").unwrap();
-        let client = builder.transport(self.clone()).build().unwrap();
-        client.job(42, JobToken::new("glcbt-secret"))
+        self.builder().build().unwrap().job(42, JobToken::new("glcbt-secret"))
     }
 
     pub(crate) fn content(&self) -> Bytes {

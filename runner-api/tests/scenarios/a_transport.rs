@@ -7,7 +7,7 @@ use runner_api::{
 use crate::script::{Script, status, with};
 
 #[tokio::test]
-async fn scenario_1_a_relative_root_is_kept_and_slashes_are_left_out() {
+async fn scenario_01_a_relative_root_is_kept_and_slashes_are_left_out() {
     for (url, asked) in [
         ("https://h/sub/ci/", "https://h/sub/api/v4/jobs/request"),
         ("https://h///", "https://h/api/v4/jobs/request"),
@@ -21,7 +21,7 @@ async fn scenario_1_a_relative_root_is_kept_and_slashes_are_left_out() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn scenario_3_every_request_names_its_agent_and_the_tries_of_a_call_share_an_id() {
+async fn scenario_03_every_request_names_its_agent_and_the_tries_of_a_call_share_an_id() {
     let script = Script::new((0..5).map(|_| status(503)).chain([status(204)]));
     let agent = "gitlab-runner 19.4.0 (main; rust; linux/amd64)";
     let client = script.builder().user_agent(agent).build().unwrap();

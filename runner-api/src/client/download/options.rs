@@ -2,12 +2,18 @@
 
 /// How to download.
 ///
-/// ```
+/// ```no_run
 /// use runner_api::{DownloadOptions, RangeOptions};
 ///
+/// # async fn example(job: runner_api::JobClient) -> Result<(), Box<dyn std::error::Error>> {
 /// let mut options = DownloadOptions::default();
 /// options.direct = true;
 /// options.ranges = Some(RangeOptions::default());
+/// let mut file = tokio::fs::File::create("artifacts.zip").await?;
+/// let downloaded = job.download_artifact(options, &mut file).await?;
+/// println!("{} bytes in {} parts", downloaded.bytes, downloaded.parts);
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]

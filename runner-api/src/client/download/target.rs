@@ -39,6 +39,20 @@ pub trait DownloadTarget: Send {
 
     /// Writes a piece at `offset`, in bytes from the beginning, perhaps beyond what was written so far. Pieces do not
     /// overlap, and in the end there is no gap.
+    ///
+    /// ```
+    /// use runner_api::DownloadTarget;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let mut target = Vec::new();
+    /// assert!(target.can_write_at());
+    /// target.write_at(5, " world".into()).await?;
+    /// target.write_at(0, "hello".into()).await?;
+    /// assert_eq!(target, b"hello world");
+    /// # Ok::<(), std::io::Error>(())
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     async fn write_at(&mut self, offset: u64, piece: Bytes) -> io::Result<()> {
         let _ = (offset, piece);
         Err(io::ErrorKind::Unsupported.into())
