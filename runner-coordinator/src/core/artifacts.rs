@@ -29,7 +29,7 @@ use crate::pipeline::duration;
 /// Leave to store an upload.
 #[derive(Debug)]
 pub struct Admission {
-    plan: Plan,
+    plan: Box<Plan>,
     delay: Duration,
     job: JobId,
     query: BTreeMap<String, String>,
@@ -173,7 +173,7 @@ impl Coordinator {
         let job = self.authenticate_job(key, parts, &params)?;
         let query = params.texts();
         let mut admission =
-            Admission { plan: Plan::default(), delay: Duration::ZERO, job, query, limit: None };
+            Admission { plan: Box::default(), delay: Duration::ZERO, job, query, limit: None };
         let form = BTreeMap::new();
         admission.limit = self.artifact_limit(admission.artifact_type(&form));
         // The form may still say something else, but not make a bad query good.

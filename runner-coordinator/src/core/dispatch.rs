@@ -24,7 +24,7 @@ const ODDITIES: usize = 1000;
 
 /// A request that has been routed, counted and checked for faults.
 pub(super) enum Begun {
-    Go { route: Route, plan: Plan },
+    Go { route: Route, plan: Box<Plan> },
     Refused(Box<Answer>),
 }
 
@@ -40,7 +40,7 @@ impl Coordinator {
         if !delay.is_zero() {
             let until = now.checked_add(delay).unwrap_or(now);
             let held = Held::Delayed { route, parts: Box::new(parts), body };
-            return Reply::Hold(Hold { until, plan: Box::new(plan), held });
+            return Reply::Hold(Hold { until, plan, held });
         }
         self.process(&route, &parts, &body, plan, now)
     }
@@ -58,7 +58,7 @@ impl Coordinator {
                 None => Reply::Hold(Hold { until, plan, held: Held::Poll { runner, poll } }),
             },
             held @ Held::Delayed { .. } if now < until => Reply::Hold(Hold { until, plan, held }),
-            Held::Delayed { route, parts, body } => self.process(&route, &parts, &body, *plan, now),
+            Held::Delayed { route, parts, body } => self.process(&route, &parts, &body, plan, now),
         }
     }
 
@@ -73,7 +73,7 @@ impl Coordinator {
                     .unwrap_or_else(|| answer::empty(StatusCode::NO_CONTENT));
                 plan.finish(*plain)
             }
-            Held::Delayed { route, parts, body } => match self.process(&route, &parts, &body, *plan, now) {
+            Held::Delayed { route, parts, body } => match self.process(&route, &parts, &body, plan, now) {
                 Reply::Ready(answer) => *answer,
                 Reply::Hold(hold) => self.release(hold, now),
             },
@@ -88,13 +88,20 @@ impl Coordinator {
             .is_ok_and(|route| self.faults.leaves_unread(route.endpoint, self.options.seed))
     }
 
-    fn process(&mut self, route: &Route, parts: &Parts, body: &Bytes, plan: Plan, now: SystemTime) -> Reply {
+    fn process(
+        &mut self,
+        route: &Route,
+        parts: &Parts,
+        body: &Bytes,
+        plan: Box<Plan>,
+        now: SystemTime,
+    ) -> Reply {
         let plain = match route.endpoint {
             Endpoint::RequestJob => match self.request_job(parts, body, now) {
                 Outcome::Answer(plain) => plain,
                 Outcome::Hold { runner, poll, until } => {
                     let held = Held::Poll { runner, poll };
-                    return Reply::Hold(Hold { until, plan: Box::new(plan), held });
+                    return Reply::Hold(Hold { until, plan, held });
                 }
             },
             endpoint if endpoint.is_of_job() => self.handle_job(route, parts, body, now),
@@ -199,7 +206,10 @@ impl Coordinator {
                 self.oddities.push(Oddity { at: now, endpoint: route.endpoint, job, what });
             }
         }
-        let plan = self.faults.plan(route.endpoint, self.options.seed);
+        let mut plan = Box::new(self.faults.plan(route.endpoint, self.options.seed));
+        if route.endpoint != Endpoint::Storage {
+            plan.request_id = parts.headers.get("x-request-id").cloned();
+        }
         if plan.forget > 0
             && let Some(job) = job
         {

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::endpoint::Endpoint;
 use super::ids::{JobId, RunnerId};
 use super::options::Options;
+use super::session::Session;
 use super::trace::Trace;
 
 /// Status of a job, by GitLab's names.
@@ -131,6 +132,8 @@ pub struct JobRecord {
     pub runner: Option<RunnerId>,
     /// System id of the runner manager that it was handed to.
     pub system_id: Option<String>,
+    /// Where GitLab reaches it while it runs, if its runner has a session server.
+    pub session: Option<Session>,
     /// Until when its acknowledgement is awaited, while it is handed out but still pending.
     pub acknowledge_until: Option<SystemTime>,
     /// When it was enqueued.
@@ -273,6 +276,7 @@ impl JobRecord {
             state: JobState::Pending,
             runner: None,
             system_id: None,
+            session: None,
             acknowledge_until: None,
             enqueued_at: now,
             assigned_at: None,

@@ -18,6 +18,7 @@ mod record;
 mod request_job;
 mod runner;
 mod runners;
+mod session;
 mod storage;
 mod trace;
 mod update_job;
@@ -34,6 +35,7 @@ pub use oddity::Oddity;
 pub use options::Options;
 pub use record::RequestRecord;
 pub use runner::{CreatedRunner, LEGACY_SYSTEM_ID, Manager, NewRunner, Runner};
+pub use session::Session;
 pub use trace::Trace;
 
 use dispatch::Begun;

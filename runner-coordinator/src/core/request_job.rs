@@ -16,6 +16,7 @@ use super::event::EventKind;
 use super::ids::{JobId, RunnerId};
 use super::job::JobState;
 use super::params::Params;
+use super::session::Session;
 
 /// Bodies above this size are refused by GitLab's reverse proxy.
 const BODY_LIMIT: usize = 32 * 1024;
@@ -25,6 +26,7 @@ const BODY_LIMIT: usize = 32 * 1024;
 pub(super) struct Poll {
     system_id: String,
     features: BTreeSet<String>,
+    session: Option<Session>,
     last_update: Option<String>,
     /// Whether the request took the way through the long poll.
     polling: bool,
@@ -54,6 +56,7 @@ impl Coordinator {
         let poll = Poll {
             system_id,
             features: params.object("info").object("features").true_keys().map(str::to_owned).collect(),
+            session: Session::read(&params),
             polling: !self.options.long_poll.is_zero()
                 && last_update.is_some()
                 && params.text("token").is_some(),
@@ -120,6 +123,7 @@ impl Coordinator {
         let Some(job) = self.jobs.get_mut(&id) else { return answer::error(StatusCode::CONFLICT) };
         job.runner = Some(runner);
         job.system_id = Some(poll.system_id.clone());
+        job.session = poll.session.clone();
         job.assigned_at = Some(now);
         job.touched_at = now;
         job.cancels_gracefully = poll.features.contains("cancel_gracefully");

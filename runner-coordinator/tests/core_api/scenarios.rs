@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
-use runner_coordinator::core::{Endpoint, JobState, Options, Reply};
+use runner_coordinator::core::{Endpoint, JobId, JobState, Options, Reply};
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::support::Gitlab;
@@ -49,6 +50,43 @@ fn scenario_15_an_answer_that_is_not_json_comes_by_a_fault() {
     gitlab.core.add_fault("register:1:header=content-type=text/html".parse().unwrap());
     let answer = gitlab.call("POST", "runners", json!({ "token": "reg" }));
     assert_eq!((answer.status(), answer.header("content-type")), (201, Some("text/html")));
+}
+
+#[test]
+fn scenario_03_the_request_id_comes_back() {
+    let mut gitlab = Gitlab::new(Options::default());
+    let id = "0123456789abcdef0123456789abcdef";
+    let body = Bytes::from(json!({ "token": gitlab.token }).to_string());
+    let answer = gitlab.call_with("POST", "jobs/request", &[("X-Request-Id", id)], body);
+    assert_eq!(answer.header("x-request-id"), Some(id));
+    assert_eq!(gitlab.request_with(json!({})).header("x-request-id"), None);
+}
+
+#[test]
+fn scenario_19_verification_may_answer_in_plain_text() {
+    let mut gitlab = Gitlab::new(Options::default());
+    let rule = "verify:1-2:200,body=200,header=content-type=text/plain";
+    gitlab.core.add_fault(rule.parse().unwrap());
+    for _ in 0..2 {
+        let answer = gitlab.call("POST", "runners/verify", json!({ "token": "x" }));
+        assert_eq!((answer.status(), answer.header("content-type")), (200, Some("text/plain")));
+        assert_eq!(answer.bytes().as_ref(), b"200");
+    }
+    assert_eq!(gitlab.core.request_count(Endpoint::Verify), 2);
+}
+
+#[test]
+fn scenario_23_a_token_is_reset_by_itself_or_by_a_person() {
+    let mut gitlab = Gitlab::new(Options { record_requests: true, ..Options::default() });
+    gitlab.core.personal_token("glpat-a".to_owned().into());
+    let old = gitlab.token.clone();
+    let own = gitlab.call("POST", "runners/reset_authentication_token", json!({ "token": old }));
+    let by_id = format!("runners/{}/reset_authentication_token", gitlab.runner);
+    let by_person = gitlab.call_with("POST", &by_id, &[("PRIVATE-TOKEN", "glpat-a")], "null".into());
+    assert_eq!((own.status(), by_person.status()), (201, 201));
+    assert_ne!(own.json()["token"], by_person.json()["token"]);
+    let verify = gitlab.call("POST", "runners/verify", json!({ "token": own.json()["token"] }));
+    assert_eq!(verify.status(), 403, "the second reset ended the first token");
 }
 
 #[test]
@@ -101,6 +139,45 @@ fn scenario_43_the_throttle_asks_for_seven_seconds() {
 }
 
 #[test]
+fn scenarios_52_to_54_how_a_job_is_taken_from_its_runner() {
+    for (force, status, header) in [(false, 202, "canceling"), (true, 403, "canceled")] {
+        let mut gitlab = Gitlab::new(Options::default());
+        let (job, token) = gitlab.running();
+        assert_eq!(gitlab.core.cancel(job, force, gitlab.now).map(JobState::as_str), Some(header));
+        let answer = gitlab.patch(job, &token, "0-2", b"abc");
+        assert_eq!((answer.status(), answer.header("job-status")), (status, Some(header)));
+    }
+    let mut gitlab = Gitlab::new(Options::default());
+    let (job, token) = gitlab.running();
+    gitlab.core.add_fault("patch_trace:1:403".parse().unwrap());
+    gitlab.core.add_fault("patch_trace:2:header=job-status=canceled".parse().unwrap());
+    let answer = gitlab.patch(job, &token, "0-2", b"abc");
+    assert_eq!((answer.status(), answer.header("job-status")), (403, None));
+    let answer = gitlab.patch(job, &token, "0-2", b"abc");
+    assert_eq!((answer.status(), answer.header("job-status")), (202, Some("canceled")));
+}
+
+#[test]
+fn scenario_57_any_interval_can_be_asked_for() {
+    let mut gitlab = Gitlab::new(Options::default());
+    let (job, token) = gitlab.running();
+    let mut interval = |rule: Option<&str>| {
+        gitlab.core.clear_faults();
+        if let Some(value) = rule {
+            let rule = format!("patch_trace:1:header=x-gitlab-trace-update-interval={value}");
+            gitlab.core.add_fault(rule.parse().unwrap());
+        }
+        let at = gitlab.job(job).trace.len();
+        let answer = gitlab.patch(job, &token, &format!("{at}-{}", at + 2), b"abc");
+        answer.header("x-gitlab-trace-update-interval").map(str::to_owned)
+    };
+    assert_eq!(interval(None).as_deref(), Some("3"));
+    for value in ["60", "7200", "0", "-1", "x"] {
+        assert_eq!(interval(Some(value)).as_deref(), Some(value));
+    }
+}
+
+#[test]
 fn scenario_71_a_trace_is_wanted_again_from_its_beginning() {
     let mut gitlab = Gitlab::new(Options::default());
     let (job, token) = gitlab.running();
@@ -111,6 +188,17 @@ fn scenario_71_a_trace_is_wanted_again_from_its_beginning() {
     assert_eq!(gitlab.patch(job, &token, "0-2", b"abc").status(), 202);
     assert_eq!(gitlab.update(job, &token, last).status(), 200);
     assert!(gitlab.job(job).final_update.as_ref().unwrap().trace_is_complete());
+}
+
+#[test]
+fn scenario_73_a_final_update_may_meet_a_job_that_is_gone() {
+    let mut gitlab = Gitlab::new(Options::default());
+    let (job, token) = gitlab.running();
+    gitlab.core.add_fault("update_job:1:404".parse().unwrap());
+    assert_eq!(gitlab.update(job, &token, json!({ "state": "success" })).status(), 404);
+    gitlab.core.erase(job);
+    let answer = gitlab.update(job, &token, json!({ "state": "success" }));
+    assert_eq!((answer.status(), answer.header("job-status")), (403, None));
 }
 
 #[test]
@@ -174,4 +262,19 @@ fn scenario_35_a_payload_goes_out_as_it_came_nulls_included() {
     let Value::Object(mut sent) = gitlab.request_with(json!({})).json() else { panic!() };
     sent.retain(|key, _| !matches!(key.as_str(), "id" | "token"));
     assert_eq!(Value::Object(sent), payload);
+}
+
+#[test]
+fn scenario_115_the_session_of_a_job_is_known() {
+    let mut gitlab = Gitlab::new(Options::default());
+    gitlab.enqueue(json!({}));
+    let session =
+        json!({ "url": "https://r:8093/session/f0", "certificate": "PEM", "authorization": "secret" });
+    let body = json!({ "token": gitlab.token, "session": session });
+    let job = gitlab.call("POST", "jobs/request", body).json()["id"].as_u64().unwrap();
+    let record = gitlab.job(JobId(job));
+    let session = record.session.as_ref().unwrap();
+    assert_eq!((session.url.as_str(), session.certificate.as_str()), ("https://r:8093/session/f0", "PEM"));
+    assert_eq!(session.authorization.expose_secret(), "secret");
+    assert!(!format!("{session:?}").contains("f0"));
 }

@@ -108,6 +108,8 @@ pub(in crate::core) struct Plan {
     /// How the connection ends after processing.
     lost_after: Option<Cut>,
     pub(in crate::core) forget: u64,
+    /// `X-Request-Id` of the request, which GitLab sends back.
+    pub(in crate::core) request_id: Option<HeaderValue>,
 }
 
 #[derive(Debug)]
@@ -164,7 +166,8 @@ impl Plan {
 
     /// Puts the rest of the plan on an answer.
     pub(in crate::core) fn finish(self, mut response: Response<Payload>) -> Answer {
-        for (name, value) in self.headers {
+        let request_id = self.request_id.map(|id| (HeaderName::from_static("x-request-id"), id));
+        for (name, value) in request_id.into_iter().chain(self.headers) {
             response.headers_mut().insert(name, value);
         }
         if let Some(body) = self.body {
