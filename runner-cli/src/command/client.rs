@@ -1,6 +1,6 @@
 //! The client for one entry of the configuration.
 
-use runner_api::transport::{CertificateFiles, HttpTransport, ProxySettings};
+use runner_api::transport::{CertificateFiles, HttpTransport, ProxySettings, TrustedRoots};
 use runner_api::{BaseUrl, Client, ClientBuilder, ClientKey, ClientPool, Error, RunnerInfo, SecretText};
 
 use crate::config::{self, Resolved, Tls};
@@ -11,8 +11,23 @@ use crate::host::Host;
 const NAME: &str = "gitlab-runner";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// The client for an entry; entries that are one runner to GitLab share it.
-pub(super) fn pooled(pool: &ClientPool, host: &Host, entry: &Resolved) -> Result<Client, CliError> {
+/// The clients of a configuration. Entries that are one runner to GitLab share theirs; all share what this machine trusts.
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    pool: ClientPool,
+    roots: TrustedRoots,
+}
+
+impl Clients {
+    /// The client for an entry.
+    pub(super) fn client(&self, host: &Host, entry: &Resolved) -> Result<Client, CliError> {
+        let url = entry.identity.url.as_str();
+        let build = || plain(host, url, &entry.tls, &entry.executor, self.roots.clone());
+        self.pool.client(key(entry), build).map_err(|source| refused(url, source))
+    }
+}
+
+fn key(entry: &Resolved) -> ClientKey {
     let mut key = ClientKey::new(entry.identity.url.as_str(), entry.identity.token.clone());
     if let Some(path) = &entry.tls.ca {
         key = key.with_ca_file(path);
@@ -20,8 +35,7 @@ pub(super) fn pooled(pool: &ClientPool, host: &Host, entry: &Resolved) -> Result
     if let Some((certificate, _)) = &entry.tls.client {
         key = key.with_certificate_file(certificate);
     }
-    let url = entry.identity.url.as_str();
-    pool.client(key, || plain(host, url, &entry.tls, &entry.executor)).map_err(|source| refused(url, source))
+    key
 }
 
 /// A client for the instance of an entry.
@@ -31,18 +45,19 @@ pub(super) fn for_entry(host: &Host, entry: &Resolved) -> Result<Client, CliErro
 
 /// A client for an instance; `executor` is what the runner tells of itself.
 pub(super) fn build(host: &Host, url: &str, tls: &Tls, executor: &str) -> Result<Client, CliError> {
-    plain(host, url, tls, executor).map_err(|source| refused(url, source))
+    plain(host, url, tls, executor, TrustedRoots::system()).map_err(|source| refused(url, source))
 }
 
 fn refused(url: &str, source: Error) -> CliError {
     CliError::Server { what: format!("cannot talk to {url}"), source }
 }
 
-fn plain(host: &Host, url: &str, tls: &Tls, executor: &str) -> Result<Client, Error> {
+fn plain(host: &Host, url: &str, tls: &Tls, executor: &str, roots: TrustedRoots) -> Result<Client, Error> {
     let mut info = RunnerInfo::new(NAME, VERSION);
     info.executor = executor.to_owned();
     let files = certificate_files(host, tls, &BaseUrl::parse(url)?);
-    let transport = HttpTransport::builder().proxy(proxy(host)).certificate_files(files).build()?;
+    let builder = HttpTransport::builder().proxy(proxy(host)).trusted_roots(roots);
+    let transport = builder.certificate_files(files).build()?;
     ClientBuilder::new(url)?.info(info).transport(transport).build()
 }
 

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use runner_api::ClientPool;
 use runner_core::executor::Shell;
 use runner_core::journal::{FileJournal, Journal};
 use runner_core::manager::{Manager, RunnerEntry};
@@ -12,7 +11,8 @@ use runner_core::variables::TlsFiles;
 use runner_executor_shell::{ShellConfig, ShellProvider};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Context, client};
+use super::Context;
+use super::client::Clients;
 use crate::args::RunArgs;
 use crate::config::{Global, Loaded, Resolved};
 use crate::error::{CliError, Exit};
@@ -42,9 +42,9 @@ pub(super) fn run(context: &Context, arguments: &RunArgs) -> Result<Exit, CliErr
     let global = Global::resolve(&loaded)?;
     let folders = Folders::of(context, arguments)?;
     let mut builder = Manager::builder().concurrent(usize::try_from(global.concurrent).unwrap_or(usize::MAX));
-    let pool = ClientPool::default();
+    let clients = Clients::default();
     for entry in entries(context, &loaded)? {
-        builder = builder.runner(runner(context, &loaded, &global, entry, &folders, &pool)?);
+        builder = builder.runner(runner(context, &loaded, &global, entry, &folders, &clients)?);
     }
     let journal = FileJournal::open(folders.state.join("journal"))
         .map_err(|error| CliError::Failed(format!("cannot open the journal: {error}")))?;
@@ -106,7 +106,7 @@ fn runner(
     global: &Global,
     entry: Resolved,
     folders: &Folders,
-    pool: &ClientPool,
+    clients: &Clients,
 ) -> Result<RunnerEntry, CliError> {
     let side = loaded.job_side(entry.position, global)?;
     let short = entry.identity.token.short();
@@ -126,7 +126,7 @@ fn runner(
     config.grace = side.job.grace;
     tracing::info!(name = entry.identity.name, runner = short, url = %entry.identity.url, "takes jobs");
     Ok(RunnerEntry {
-        client: client::pooled(pool, &context.host, &entry)?,
+        client: clients.client(&context.host, &entry)?,
         identity: entry.identity,
         poll: side.poll,
         job: side.job,
