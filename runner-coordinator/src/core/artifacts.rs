@@ -15,13 +15,14 @@ use http::{StatusCode, header};
 use serde_json::json;
 
 use super::answer::{self, Answer, Plain, add_header};
+use super::artifact::{Artifact, Content};
 use super::artifact_type::{self, Unfit};
 use super::dotenv;
 use super::endpoint::Endpoint;
 use super::event::EventKind;
 use super::fault::Plan;
 use super::ids::JobId;
-use super::job::{Artifact, Content, JobState};
+use super::job_state::JobState;
 use super::params::Params;
 use super::{Begun, Coordinator};
 use crate::pipeline::duration;

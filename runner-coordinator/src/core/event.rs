@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::SystemTime;
 
 use super::ids::{JobId, RunnerId};
-use super::job::JobState;
+use super::job_state::JobState;
 
 /// Something that happened at the coordinator.
 #[derive(Debug, Clone, PartialEq, Eq)]

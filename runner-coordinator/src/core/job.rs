@@ -2,116 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+use super::artifact::Artifact;
 use super::endpoint::Endpoint;
 use super::ids::{JobId, RunnerId};
+use super::job_state::{Due, JobState};
+use super::new_job::{JobTicket, NewJob, features_needed_by};
 use super::options::Options;
 use super::session::Session;
 use super::trace::Trace;
-
-/// Status of a job, by GitLab's names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum JobState {
-    /// Waits for a runner, or for the acknowledgement of the runner it was handed to.
-    Pending,
-    /// A runner works on it.
-    Running,
-    /// Canceled while running; the runner was told and has not finished yet.
-    Canceling,
-    /// Ended well.
-    Success,
-    /// Ended badly.
-    Failed,
-    /// Canceled.
-    Canceled,
-}
-
-impl JobState {
-    /// GitLab's name, the value of the `Job-Status` header.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Running => "running",
-            Self::Canceling => "canceling",
-            Self::Success => "success",
-            Self::Failed => "failed",
-            Self::Canceled => "canceled",
-        }
-    }
-
-    /// Whether nothing changes it any more.
-    #[must_use]
-    pub fn is_final(self) -> bool {
-        matches!(self, Self::Success | Self::Failed | Self::Canceled)
-    }
-}
-
-impl fmt::Display for JobState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Id and token of a job that is still to be enqueued, for hosts whose payload mentions them.
-#[derive(Debug, Clone)]
-pub struct JobTicket {
-    /// The id.
-    pub id: JobId,
-    /// The job token, `glcbt-…`.
-    pub token: SecretString,
-}
-
-/// A job to enqueue.
-#[derive(Clone)]
-pub struct NewJob {
-    /// What the runner receives. `id` and `token` are overwritten with those of the job.
-    pub payload: Value,
-    /// Id and token, from [`Coordinator::reserve_job`](super::Coordinator::reserve_job); made up when absent.
-    pub ticket: Option<JobTicket>,
-    /// Tags that a runner must have to get the job.
-    pub tags: BTreeSet<String>,
-    /// Job timeout, written to `runner_info.timeout`; the payload's own value stays without it. A runner's
-    /// maximum timeout lowers it.
-    pub timeout: Option<Duration>,
-    /// Runner features that the job needs besides those its payload shows, e.g. `return_exit_code`.
-    pub required_features: BTreeSet<String>,
-    /// Whether somebody watches the trace, which makes GitLab ask the runner for quick updates.
-    pub watched: bool,
-}
-
-impl NewJob {
-    /// An untagged, watched job.
-    #[must_use]
-    pub fn new(payload: Value) -> Self {
-        Self {
-            payload,
-            ticket: None,
-            tags: BTreeSet::new(),
-            timeout: None,
-            required_features: BTreeSet::new(),
-            watched: true,
-        }
-    }
-}
-
-impl fmt::Debug for NewJob {
-    /// Leaves out the payload: it holds tokens.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewJob")
-            .field("ticket", &self.ticket)
-            .field("tags", &self.tags)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A job with everything that is known of it.
 #[non_exhaustive]
@@ -197,61 +100,6 @@ impl FinalUpdate {
     #[must_use]
     pub fn trace_is_complete(&self) -> bool {
         self.checksum.as_ref() == Some(&self.trace_checksum) && self.bytesize == Some(self.trace_bytesize)
-    }
-}
-
-/// A stored artifact.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Artifact {
-    /// `archive`, `junit`, `dotenv`, …
-    pub artifact_type: String,
-    /// `zip`, `gzip`, `raw`, …
-    pub artifact_format: String,
-    /// `expire_in` as sent.
-    pub expire_in: Option<String>,
-    /// When it can no longer be downloaded; never without. An `expire_in` that is no duration means never, as `never`
-    /// does.
-    pub expires_at: Option<SystemTime>,
-    /// Name that the client gave the file.
-    pub filename: String,
-    /// Size in bytes.
-    pub size: u64,
-    /// CRC-32 of the content.
-    pub crc32: u32,
-    /// Where the content is.
-    pub content: Content,
-}
-
-impl Artifact {
-    /// Whether it can no longer be downloaded.
-    #[must_use]
-    pub fn is_expired(&self, now: SystemTime) -> bool {
-        self.expires_at.is_some_and(|end| end <= now)
-    }
-
-    /// The entity tag under which it is sent: differs when the content does.
-    #[must_use]
-    pub fn etag(&self) -> String {
-        format!("\"{:x}-{:08x}\"", self.size, self.crc32)
-    }
-}
-
-/// Where the content of an [`Artifact`] is.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Content {
-    /// In memory.
-    Bytes(Bytes),
-    /// In a file that belongs to whoever stored it; the core never touches it.
-    File(PathBuf),
-}
-
-impl fmt::Debug for Content {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bytes(bytes) => write!(f, "Bytes({} bytes)", bytes.len()),
-            Self::File(path) => write!(f, "File({})", path.display()),
-        }
     }
 }
 
@@ -367,30 +215,6 @@ impl JobRecord {
     }
 }
 
-/// What happens to a job by the passing of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Due {
-    /// Its acknowledgement did not come.
-    Acknowledgement,
-    /// Nobody spoke of it.
-    Silent { canceling: bool },
-    /// It ran longer than its timeout, and its runner did not end it.
-    Overdue { canceling: bool },
-}
-
-impl Due {
-    /// GitLab's reason. <https://docs.gitlab.com/ci/yaml/#retrywhen>
-    pub(super) fn failure_reason(self) -> &'static str {
-        match self {
-            Self::Acknowledgement => "runner_provisioning_timeout",
-            Self::Silent { canceling: false } => "no_updates_running",
-            Self::Silent { canceling: true } => "no_updates_canceling",
-            Self::Overdue { canceling: false } => "server_timeout_running",
-            Self::Overdue { canceling: true } => "server_timeout_canceling",
-        }
-    }
-}
-
 impl fmt::Debug for JobRecord {
     /// Leaves out payload and trace: they hold tokens and are long.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -417,72 +241,6 @@ fn set_timeout(payload: &mut serde_json::Map<String, Value>, seconds: u64) {
     if let Some(info) = info.as_object_mut() {
         info.insert("timeout".to_owned(), json!(seconds));
     }
-}
-
-/// Runner features without which GitLab fails a job as `runner_unsupported`, as far as the payload shows them.
-fn features_needed_by(payload: &Value) -> impl Iterator<Item = &'static str> {
-    let list = |key: &str| payload.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
-    let filled = |value: &Value, key: &str| {
-        value.get(key).and_then(Value::as_array).is_some_and(|entries| !entries.is_empty())
-    };
-    let artifacts = list("artifacts");
-    let is_report = |artifact: &Value| {
-        artifact
-            .get("artifact_type")
-            .and_then(Value::as_str)
-            .is_some_and(|kind| !matches!(kind, "" | "archive"))
-    };
-    let merge_request =
-        payload.pointer("/git_info/refspecs").and_then(Value::as_array).is_some_and(|refspecs| {
-            refspecs.iter().filter_map(Value::as_str).any(|refspec| refspec.contains("refs/merge-requests/"))
-        });
-    [
-        ("upload_multiple_artifacts", artifacts.iter().any(is_report)),
-        ("refspecs", merge_request),
-        ("artifacts_exclude", artifacts.iter().any(|artifact| filled(artifact, "exclude"))),
-        (
-            "multi_build_steps",
-            list("steps").iter().any(|step| step.get("name").and_then(Value::as_str) == Some("release")),
-        ),
-        ("fallback_cache_keys", list("cache").iter().any(|cache| filled(cache, "fallback_keys"))),
-    ]
-    .into_iter()
-    .filter_map(|(feature, needed)| needed.then_some(feature))
-}
-
-/// Failure reasons that GitLab knows; it stores any other one as `unknown_failure`.
-pub(super) fn stored_failure_reason(sent: &str) -> &str {
-    const KNOWN: &[&str] = &[
-        "unknown_failure",
-        "script_failure",
-        "api_failure",
-        "stuck_or_timeout_failure",
-        "runner_system_failure",
-        "missing_dependency_failure",
-        "runner_unsupported",
-        "stale_schedule",
-        "job_execution_timeout",
-        "archived_failure",
-        "unmet_prerequisites",
-        "scheduler_failure",
-        "data_integrity_failure",
-        "trace_size_exceeded",
-        "image_pull_failure",
-        "job_execution_server_timeout",
-        "stuck_pending_with_matching_runners",
-        "stuck_pending_no_matching_runners",
-        "no_updates_running",
-        "no_updates_canceling",
-        "server_timeout_running",
-        "server_timeout_canceling",
-        "runner_configuration_error",
-        "runner_external_dependency_failure",
-        "runner_interrupted",
-        "runner_provisioning_timeout",
-        "job_router_failure",
-        "job_token_expired",
-    ];
-    if KNOWN.contains(&sent) { sent } else { "unknown_failure" }
 }
 
 #[cfg(test)]

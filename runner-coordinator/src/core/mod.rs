@@ -1,6 +1,7 @@
 #![doc = include_str!("README.md")]
 
 mod answer;
+mod artifact;
 mod artifact_type;
 mod artifacts;
 mod coordinator;
@@ -11,6 +12,8 @@ mod event;
 pub mod fault;
 mod ids;
 mod job;
+mod job_state;
+mod new_job;
 mod oddity;
 mod options;
 mod params;
@@ -24,13 +27,16 @@ mod trace;
 mod update_job;
 
 pub use answer::{Answer, Cut, Hold, Payload, Reply};
+pub use artifact::{Artifact, Content};
 pub use artifacts::{Admission, Stored, Upload};
 pub use coordinator::Coordinator;
 pub use dotenv::{Dotenv, DotenvError, parse_dotenv};
 pub use endpoint::{Endpoint, UnknownEndpoint};
 pub use event::{Event, EventKind, EventQueue};
 pub use ids::{JobId, RunnerId};
-pub use job::{Artifact, Content, FinalUpdate, JobRecord, JobState, JobTicket, NewJob};
+pub use job::{FinalUpdate, JobRecord};
+pub use job_state::JobState;
+pub use new_job::{JobTicket, NewJob};
 pub use oddity::Oddity;
 pub use options::Options;
 pub use record::RequestRecord;

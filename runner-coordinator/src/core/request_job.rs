@@ -14,7 +14,7 @@ use super::Coordinator;
 use super::answer::{self, BUILDS_POLLING, LAST_UPDATE, Plain, add_header};
 use super::event::EventKind;
 use super::ids::{JobId, RunnerId};
-use super::job::JobState;
+use super::job_state::JobState;
 use super::params::Params;
 use super::session::Session;
 

@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 
 use super::Coordinator;
 use super::answer::{self, Payload, Plain, add_header};
+use super::artifact::{Artifact, Content};
 use super::ids::JobId;
-use super::job::{Artifact, Content};
 use super::params::{self, Params};
 
 /// How long the address of a direct download is valid.

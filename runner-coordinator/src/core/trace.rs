@@ -11,7 +11,7 @@ use super::Coordinator;
 use super::answer::{self, JOB_STATUS, Plain, TRACE_UPDATE_INTERVAL, add_header};
 use super::event::EventKind;
 use super::ids::JobId;
-use super::job::JobState;
+use super::job_state::JobState;
 use super::params::Params;
 
 /// The log of a job as the runner sent it.

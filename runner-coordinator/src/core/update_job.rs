@@ -7,7 +7,8 @@ use http::StatusCode;
 use super::Coordinator;
 use super::answer::{self, JOB_STATUS, Plain, TRACE_UPDATE_INTERVAL, add_header};
 use super::ids::JobId;
-use super::job::{FinalUpdate, JobState, stored_failure_reason};
+use super::job::FinalUpdate;
+use super::job_state::{JobState, stored_failure_reason};
 use super::params::Params;
 
 /// How long GitLab makes a runner wait for its trace to be stored before it applies the final state regardless.
