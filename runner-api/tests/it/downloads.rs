@@ -111,6 +111,18 @@ async fn what_was_handed_over_is_not_fetched_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_address_that_has_expired_is_asked_for_again_once() {
+    let part = |trouble: Trouble| (0..3).map(move |_| trouble.clone());
+    let troubles = [Trouble::None].into_iter().chain(part(Trouble::None)).chain(part(Trouble::Status(403)));
+    let site = Site::new(100).troubles(troubles);
+    assert_eq!(fetch(&site, in_parts_of(16)).await.unwrap().parts, 7);
+    let requests = site.requests();
+    assert_eq!(requests.iter().filter(|request| *request == "gitlab").count(), 2, "{requests:?}");
+    // Nothing that had come was fetched again.
+    assert_eq!(requests.len(), 2 + 7 + 3 + 1, "{requests:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_ceiling_holds_back_what_goes_to_the_instance_only() {
     let site = Site::new(100);
     let rate = RequestRate::every(Duration::from_secs(60));
@@ -148,14 +160,9 @@ async fn an_instance_that_sends_the_content_itself_is_asked_once() {
 
 #[tokio::test(start_paused = true)]
 async fn what_does_not_fit_ends_in_one_stream_from_the_beginning() {
-    for trouble in [
-        Trouble::Status(403),
-        Trouble::Status(416),
-        Trouble::Whole,
-        Trouble::Total(99),
-        Trouble::Tag("\"v2\""),
-        Trouble::Extra(1),
-    ] {
+    for trouble in
+        [Trouble::Status(416), Trouble::Whole, Trouble::Total(99), Trouble::Tag("\"v2\""), Trouble::Extra(1)]
+    {
         // The third part is the one.
         let site = Site::new(100).with_tag("\"v1\"").troubles([
             Trouble::None,
@@ -182,9 +189,11 @@ async fn what_does_not_fit_ends_in_one_stream_from_the_beginning() {
 
 #[tokio::test(start_paused = true)]
 async fn a_download_that_cannot_be_had_leaves_nothing() {
-    let site = Site::new(100).troubles([Trouble::None, Trouble::Status(403), Trouble::Status(403)]);
+    let refused = (0..6).map(|_| Trouble::Status(403));
+    let site = Site::new(100).troubles([Trouble::None].into_iter().chain(refused));
     let error = fetch(&site, in_parts_of(100)).await.unwrap_err();
     assert!(error.is_forbidden());
+    assert_eq!(site.requests().len(), 2 + 5 + 4 + 2, "{:?}", site.requests());
     let site = Site::new(100).troubles([Trouble::None, Trouble::Whole, Trouble::Break(50)]);
     let error = fetch(&site, in_parts_of(100)).await.unwrap_err();
     assert!(error.is_transport());

@@ -2,15 +2,14 @@
 //!
 //! The server is asked without following its redirect; where it leads, one byte is asked for. If the answer tells a size
 //! above the threshold, the parts are fetched, a few at a time, and written where they belong. Each part that breaks goes on
-//! where it broke, alone. Whatever does not fit (no redirect, no ranges, a part that cannot be had, an address that has
-//! expired meanwhile) ends in one stream from the beginning.
+//! where it broke, alone. When the address has expired meanwhile, the server is asked for a new one. Whatever does not fit (no redirect, no ranges, a part that cannot be had) ends in one stream from the beginning.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use url::Url;
 
 use super::content_range::{ContentRange, same_tag, strong_tag};
@@ -33,10 +32,26 @@ type Piece = (u64, Bytes);
 
 /// An artifact in the object storage.
 struct Stored {
-    url: Url,
+    /// Its signature may expire while the parts come.
+    address: Mutex<Address>,
     total: u64,
     tag: Option<HeaderValue>,
     content_type: Option<String>,
+}
+
+#[derive(Clone)]
+struct Address {
+    url: Url,
+    /// How many addresses there were before.
+    age: u32,
+}
+
+/// Where an artifact is.
+enum Located {
+    /// In an object storage.
+    There { location: Url, request_id: String },
+    /// In this answer, or nowhere.
+    Here(Box<Answer>),
 }
 
 /// What one byte of the object storage told.
@@ -46,7 +61,7 @@ enum Probe {
     /// It gives ranges, but the artifact is small.
     Small,
     /// It gives everything at once.
-    Whole(Answer),
+    Whole(Box<Answer>),
 }
 
 impl JobClient {
@@ -56,23 +71,17 @@ impl JobClient {
         ranges: RangeOptions,
         target: &mut dyn DownloadTarget,
     ) -> Result<Downloaded, Error> {
-        let answer = self.client.exchange(self.artifact_call(options)?.without_redirects()).await?;
-        let location =
-            match redirect::step(&answer.context.method, &answer.url, answer.status, &answer.headers) {
-                Step::Follow(location) => location,
-                Step::Stay => return receive::whole(answer, target).await,
-                Step::Refuse(problem) => return Err(Error::redirect(answer.context, answer.status, problem)),
-            };
-        let request_id = answer.request_id.clone();
-        answer.drain().await;
-
+        let (location, request_id) = match self.locate(options).await? {
+            Located::There { location, request_id } => (location, request_id),
+            Located::Here(answer) => return receive::whole(*answer, target).await,
+        };
         let downloaded = match self.probe(&location, ranges).await {
-            Ok(Probe::Large(stored)) => self.parts(stored, ranges, target).await,
+            Ok(Probe::Large(stored)) => self.parts(options, stored, ranges, target).await,
             Ok(Probe::Small) => {
                 let call = self.get(Endpoint::DownloadArtifact, location)?;
                 receive::whole(self.client.exchange(call).await?, target).await
             }
-            Ok(Probe::Whole(answer)) => receive::whole(answer, target).await,
+            Ok(Probe::Whole(answer)) => receive::whole(*answer, target).await,
             Err(error) => Err(error),
         };
         match downloaded {
@@ -85,13 +94,27 @@ impl JobClient {
         }
     }
 
+    /// Asks the server where the artifact is.
+    async fn locate(&self, options: DownloadOptions) -> Result<Located, Error> {
+        let answer = self.client.exchange(self.artifact_call(options)?.without_redirects()).await?;
+        match redirect::step(&answer.context.method, &answer.url, answer.status, &answer.headers) {
+            Step::Stay => Ok(Located::Here(Box::new(answer))),
+            Step::Refuse(problem) => Err(Error::redirect(answer.context, answer.status, problem)),
+            Step::Follow(location) => {
+                let request_id = answer.request_id.clone();
+                answer.drain().await;
+                Ok(Located::There { location, request_id })
+            }
+        }
+    }
+
     /// Asks for one byte, to learn whether ranges work, and of how much.
     async fn probe(&self, location: &Url, ranges: RangeOptions) -> Result<Probe, Error> {
         let call =
             self.get(Endpoint::DownloadRange, location.clone())?.header(header::RANGE, bytes(&(0..1))?);
         let answer = self.client.exchange(call).await?;
         match answer.status {
-            StatusCode::OK => return Ok(Probe::Whole(answer)),
+            StatusCode::OK => return Ok(Probe::Whole(Box::new(answer))),
             StatusCode::PARTIAL_CONTENT => {}
             _ => return Err(answer.into_error().await),
         }
@@ -103,7 +126,7 @@ impl JobClient {
             return Ok(Probe::Small);
         }
         let stored = Stored {
-            url: answer.url.clone(),
+            address: Mutex::new(Address { url: answer.url.clone(), age: 0 }),
             total,
             tag: strong_tag(&answer.headers).cloned(),
             content_type: content_type(&answer),
@@ -115,11 +138,16 @@ impl JobClient {
     /// Fetches all parts and stores them, or nothing.
     async fn parts(
         &self,
+        options: DownloadOptions,
         stored: Stored,
         ranges: RangeOptions,
         target: &mut dyn DownloadTarget,
     ) -> Result<Downloaded, Error> {
-        let context = CallContext { method: Method::GET, url: without_secrets(&stored.url), tries: 1 };
+        let context = CallContext {
+            method: Method::GET,
+            url: without_secrets(&stored.address.lock().await.url),
+            tries: 1,
+        };
         let failed = |source| Error::target(context.clone(), source);
         target.reset().await.map_err(failed)?;
         // What was fetched waits here until it is written: memory has a bound.
@@ -127,7 +155,7 @@ impl JobClient {
         let fetch = async {
             let sender = sender;
             stream::iter(parts_of(stored.total, ranges.chunk))
-                .map(|part| self.part(&stored, part, &sender))
+                .map(|part| self.part(options, &stored, part, &sender))
                 .buffer_unordered(ranges.concurrency)
                 .try_collect::<()>()
                 .await
@@ -158,20 +186,46 @@ impl JobClient {
     /// Fetches one part; after a broken connection it goes on where it was.
     async fn part(
         &self,
+        options: DownloadOptions,
         stored: &Stored,
         mut part: Range<u64>,
         pieces: &mpsc::Sender<Piece>,
     ) -> Result<(), Error> {
         let mut schedule = self.client.retry.schedule();
         loop {
-            let Err(error) = self.rest_of_part(stored, &mut part, pieces).await else { return Ok(()) };
-            // Answers were repeated already, as far as that makes sense.
-            if !(error.is_transport() && error.is_retryable()) {
+            let address = stored.address.lock().await.clone();
+            let Err(error) = self.rest_of_part(stored, address.url, &mut part, pieces).await else {
+                return Ok(());
+            };
+            let expired = error.is_forbidden() || error.is_unauthorized();
+            // Other answers were repeated already, as far as that makes sense.
+            if !(expired || error.is_transport() && error.is_retryable()) {
                 return Err(error);
             }
             let Some(delay) = schedule.next() else { return Err(error) };
             tracing::debug!(%error, ?part, ?delay, "fetching the rest of a part again");
             tokio::time::sleep(delay).await;
+            if expired {
+                self.renew(options, stored, address.age).await?;
+            }
+        }
+    }
+
+    /// Gets a new address in place of one of this age. Of all parts that find it expired, the first one asks.
+    async fn renew(&self, options: DownloadOptions, stored: &Stored, age: u32) -> Result<(), Error> {
+        let mut address = stored.address.lock().await;
+        if address.age != age {
+            return Ok(());
+        }
+        match self.locate(options).await? {
+            Located::There { location, .. } => {
+                *address = Address { url: location, age: age.saturating_add(1) };
+                Ok(())
+            }
+            Located::Here(answer) if answer.status == StatusCode::OK => {
+                Err(unfit(&answer, "it holds everything instead of an address"))
+            }
+            Located::Here(answer) => Err(answer.into_error().await),
         }
     }
 
@@ -179,11 +233,11 @@ impl JobClient {
     async fn rest_of_part(
         &self,
         stored: &Stored,
+        url: Url,
         part: &mut Range<u64>,
         pieces: &mpsc::Sender<Piece>,
     ) -> Result<(), Error> {
-        let mut call =
-            self.get(Endpoint::DownloadRange, stored.url.clone())?.header(header::RANGE, bytes(part)?);
+        let mut call = self.get(Endpoint::DownloadRange, url)?.header(header::RANGE, bytes(part)?);
         if let Some(tag) = &stored.tag {
             call = call.header(header::IF_RANGE, tag.clone());
         }
