@@ -28,6 +28,10 @@ pub struct Dependency {
 
 impl Dependency {
     /// Whether there is anything to download.
+    ///
+    /// ```
+    /// assert!(!runner_api::payload::Dependency::default().has_artifacts());
+    /// ```
     #[must_use]
     pub fn has_artifacts(&self) -> bool {
         self.artifacts_file.as_ref().is_some_and(|file| !file.filename.is_empty())

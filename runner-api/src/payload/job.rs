@@ -96,6 +96,11 @@ pub struct Job {
 impl Job {
     /// Decodes a payload.
     ///
+    /// ```
+    /// assert_eq!(runner_api::Job::from_json(r#"{"id": "7", "token": "t", "steps": 5}"#)?.id, 7);
+    /// # Ok::<(), runner_api::UnreadableJob>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// When `text` is not a JSON object with an id and a token; whatever of them could be found is in the error. A byte
@@ -110,6 +115,12 @@ impl Job {
     }
 
     /// The payload as it was received. It holds every secret of the job.
+    ///
+    /// ```
+    /// let job = runner_api::Job::from_json("{\"id\": 1, \"token\": \"t\", \"x\": [ ]}\n")?;
+    /// assert_eq!(job.raw(), "{\"id\": 1, \"token\": \"t\", \"x\": [ ]}");
+    /// # Ok::<(), runner_api::UnreadableJob>(())
+    /// ```
     #[must_use]
     pub fn raw(&self) -> &str {
         self.raw.0.get()
@@ -117,6 +128,12 @@ impl Job {
 
     /// What could not be understood. The fields in question have their defaults. Of very many problems the first hundred
     /// are listed, and then how many more there are.
+    ///
+    /// ```
+    /// let job = runner_api::Job::from_json(r#"{"id": 1, "token": "t", "image": "alpine"}"#)?;
+    /// assert_eq!(job.warnings()[0].to_string(), "$.image: expected an object, found a text");
+    /// # Ok::<(), runner_api::UnreadableJob>(())
+    /// ```
     #[must_use]
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
@@ -152,6 +169,13 @@ impl Job {
     }
 
     /// The id under which the server's logs know the request that gave this job.
+    ///
+    /// ```
+    /// // Only a job that came over the network has one.
+    /// let job = runner_api::Job::from_json(r#"{"id": 1, "token": "t"}"#)?;
+    /// assert_eq!(job.correlation_id(), None);
+    /// # Ok::<(), runner_api::UnreadableJob>(())
+    /// ```
     #[must_use]
     pub fn correlation_id(&self) -> Option<&str> {
         self.correlation_id.as_deref()

@@ -98,6 +98,12 @@ pub struct JobRunnerInfo {
 
 impl JobRunnerInfo {
     /// The job's time limit; two hours when the server names none.
+    ///
+    /// ```
+    /// let job = runner_api::Job::from_json(r#"{"id": 1, "token": "t", "runner_info": {"timeout": 90}}"#)?;
+    /// assert_eq!(job.runner_info.job_timeout().as_secs(), 90);
+    /// # Ok::<(), runner_api::UnreadableJob>(())
+    /// ```
     #[must_use]
     pub fn job_timeout(&self) -> Duration {
         const DEFAULT: Duration = Duration::from_secs(7200);

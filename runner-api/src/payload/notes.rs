@@ -27,12 +27,24 @@ pub struct UnknownField {
 
 impl UnknownField {
     /// Where it is, as a JSON path from the payload's root `$`.
+    ///
+    /// ```
+    /// let job = runner_api::Job::from_json(r#"{"id": 1, "token": "t", "image": {"gpus": 2}}"#)?;
+    /// assert_eq!(job.unknown_fields()[0].path(), "$.image.gpus");
+    /// # Ok::<(), runner_api::UnreadableJob>(())
+    /// ```
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
     }
 
     /// Its value as JSON text, never `null`. It may be a secret.
+    ///
+    /// ```
+    /// let job = runner_api::Job::from_json(r#"{"id": 1, "token": "t", "image": {"gpus": 2}}"#)?;
+    /// assert_eq!(job.unknown_fields()[0].json(), "2");
+    /// # Ok::<(), runner_api::UnreadableJob>(())
+    /// ```
     #[must_use]
     pub fn json(&self) -> &str {
         self.value.get()

@@ -34,18 +34,33 @@ pub struct UnreadableJob {
 
 impl UnreadableJob {
     /// The job's id, if it could be found.
+    ///
+    /// ```
+    /// let broken = runner_api::Job::from_json(r#"{"job_info": {"id": 7}, "token": "t"}"#).unwrap_err();
+    /// assert_eq!(broken.id(), Some(7));
+    /// ```
     #[must_use]
     pub fn id(&self) -> Option<u64> {
         self.id
     }
 
     /// The job's token, if it could be found.
+    ///
+    /// ```
+    /// let broken = runner_api::Job::from_json(r#"{"job_info": {"id": 7}, "token": "t"}"#).unwrap_err();
+    /// assert_eq!(broken.token(), Some(&runner_api::JobToken::new("t")));
+    /// ```
     #[must_use]
     pub fn token(&self) -> Option<&JobToken> {
         self.token.as_ref()
     }
 
     /// The text as it was received. It may hold secrets.
+    ///
+    /// ```
+    /// let broken = runner_api::Job::from_json("<html>").unwrap_err();
+    /// assert_eq!(broken.raw().expose(), "<html>");
+    /// ```
     #[must_use]
     pub fn raw(&self) -> &SecretText {
         &self.raw

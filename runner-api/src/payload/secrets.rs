@@ -60,6 +60,10 @@ pub struct Secret {
 
 impl Secret {
     /// Whether the value goes to a file whose path becomes the variable's value. That is the default.
+    ///
+    /// ```
+    /// assert!(runner_api::payload::Secret::default().is_file());
+    /// ```
     #[must_use]
     pub fn is_file(&self) -> bool {
         self.file.unwrap_or(true)

@@ -25,6 +25,12 @@ impl Warning {
     }
 
     /// Where it is, as a JSON path from the payload's root `$`.
+    ///
+    /// ```
+    /// let job = runner_api::Job::from_json(r#"{"id": 1, "token": "t", "cache": [5]}"#)?;
+    /// assert_eq!(job.warnings()[0].path(), "$.cache[0]");
+    /// # Ok::<(), runner_api::UnreadableJob>(())
+    /// ```
     #[must_use]
     pub fn path(&self) -> &str {
         &self.path
@@ -45,6 +51,12 @@ impl Warning {
     }
 
     /// What is wrong with it.
+    ///
+    /// ```
+    /// let job = runner_api::Job::from_json(r#"{"id": 1, "token": "t", "cache": [5]}"#)?;
+    /// assert_eq!(job.warnings()[0].problem(), "expected an object, found a number");
+    /// # Ok::<(), runner_api::UnreadableJob>(())
+    /// ```
     #[must_use]
     pub fn problem(&self) -> &str {
         &self.problem
