@@ -15,7 +15,7 @@ use super::handle::Handle;
 use super::respond::respond;
 use super::store::ArtifactStore;
 use super::upload::upload;
-use crate::core::{Answer, Coordinator, Hold, Reply};
+use crate::core::{Answer, Coordinator, Cut, Hold, Reply};
 
 /// Largest body that is read into memory. Runners send traces in pieces of 1 MiB.
 const BODY_LIMIT: usize = 64 * 1024 * 1024;
@@ -23,7 +23,26 @@ const BODY_LIMIT: usize = 64 * 1024 * 1024;
 /// A coordinator that is asked by a function call instead of over a socket: bodies stream both ways, requests are held
 /// and woken, faults happen, and time is tokio's, so that a test with a paused clock simulates hours at once.
 ///
-/// It is what a test needs for a transport of the client under test: [`send`](Self::send) is the whole of it.
+/// It is what a test needs for a transport of the client under test. Where that client's bodies are streams of bytes, the
+/// transport is two lines:
+///
+/// ```
+/// # use std::pin::Pin;
+/// # use bytes::Bytes;
+/// # use http::{Request, Response};
+/// use futures_util::{Stream, TryStreamExt};
+/// use runner_coordinator::http::{Body, Local, Lost};
+///
+/// type Error = Box<dyn std::error::Error + Send + Sync>;
+/// type ClientBody = Pin<Box<dyn Stream<Item = Result<Bytes, Error>> + Send>>;
+///
+/// async fn send(gitlab: &Local, request: Request<ClientBody>) -> Result<Response<ClientBody>, Lost> {
+///     let answer = gitlab.send(request.map(Body::from_stream)).await?;
+///     Ok(answer.map(|body| Box::pin(body.into_data_stream().map_err(Error::from)) as ClientBody))
+/// }
+/// ```
+///
+/// A request and simulated time:
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
@@ -137,6 +156,10 @@ impl Local {
                 }
             }
         };
+        // What was begun before the server went down is processed, but nobody hears of it.
+        if shell.handle.with(|coordinator, _| coordinator.is_down()) && answer.cut != Some(Cut::Refused) {
+            return Err(Lost::Reset);
+        }
         respond(answer, &closing).await
     }
 

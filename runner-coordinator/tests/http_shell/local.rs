@@ -214,3 +214,23 @@ async fn artifacts_in_memory() {
     site.handle.add_fault("download_artifact:1:truncate=4".parse().unwrap());
     assert!(whole(site.download(job, &token).await).await.is_err());
 }
+
+#[tokio::test]
+async fn an_upload_that_is_under_way_when_the_server_goes_down() {
+    let site = Site::start(ArtifactStore::Memory);
+    let (job, token) = site.take().await;
+    let handle = site.handle.clone();
+    let head = "--xxx\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.zip\"\r\n\r\n";
+    let pieces = stream::iter([head, "content", "\r\n--xxx--\r\n"]).map(move |piece| {
+        handle.set_down(piece == "content" || handle.with(|coordinator, _| coordinator.is_down()));
+        Ok::<_, std::convert::Infallible>(Bytes::from(piece))
+    });
+    let request = Request::post(format!("/api/v4/jobs/{job}/artifacts"))
+        .header("JOB-TOKEN", &token)
+        .header("Content-Type", "multipart/form-data; boundary=xxx")
+        .body(Body::from_stream(pieces))
+        .unwrap();
+    assert_eq!(site.local.send(request).await.unwrap_err(), Lost::Reset);
+    site.handle.set_down(false);
+    assert_eq!(site.upload(job, &token, 1, "content".into()).await.unwrap().status(), 201);
+}
