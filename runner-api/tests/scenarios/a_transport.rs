@@ -1,10 +1,8 @@
-//! A. Addresses and what every request carries.
+//! A. Addresses and what every request carries. Certificates and shared clients are tested in `it/tls`.
 
-use runner_api::{
-    ClientBuilder, ClientKey, ClientPool, JobAnswer, JobRequest, RunnerCredentials, RunnerToken,
-};
+use runner_api::{ClientBuilder, JobAnswer, JobRequest, RunnerCredentials};
 
-use crate::script::{Script, status, with};
+use crate::script::{Script, status};
 
 #[tokio::test]
 async fn scenario_01_a_relative_root_is_kept_and_slashes_are_left_out() {
@@ -35,19 +33,4 @@ async fn scenario_03_every_request_names_its_agent_and_the_tries_of_a_call_share
     let hex = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
     assert!(ids.iter().all(|id| id.len() == 32 && id.bytes().all(hex)), "{ids:?}");
     assert!(ids[..5].iter().all(|id| *id == ids[0]) && ids[5] != ids[0], "{ids:?}");
-}
-
-#[tokio::test]
-async fn scenario_11_entries_with_one_token_share_the_queue_position() {
-    let script = Script::new([with(204, &[("x-gitlab-last-update", "A")], ""), status(204), status(204)]);
-    let pool = ClientPool::default();
-    let entry = |token: &str| {
-        let key = ClientKey::new("https://gitlab.example.com", RunnerToken::new(token));
-        pool.client(key, || script.builder().build()).unwrap()
-    };
-    for (client, token) in [(entry("one"), "one"), (entry("one"), "one"), (entry("other"), "other")] {
-        client.request_job(&JobRequest::new(RunnerCredentials::new(token))).await.unwrap();
-    }
-    let sent: Vec<_> = script.asked().iter().map(|asked| asked.json().get("last_update").cloned()).collect();
-    assert_eq!(sent, [None, Some("A".into()), None]);
 }
