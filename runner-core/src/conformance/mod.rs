@@ -45,7 +45,7 @@
 //! * What an executor cannot do, by its [capabilities](crate::executor::Capabilities) or because it works on another machine,
 //!   is *not applicable*, and its tests have to say so: [`Options::not_applicable`]. Nothing is left out in silence, and
 //!   nothing that fails can be excused.
-//! * [`run`] gives a [`Report`] instead of tests.
+//! * [`run`] gives a [`Report`] instead of tests; [`test`] makes one check with other [`Options`].
 //!
 //! The checks run scripts for a POSIX shell. They wait for what happens, never for time to pass; the only clock is
 //! [`Options::deadline`], behind which a check counts as hanging.
@@ -64,4 +64,5 @@ pub use host::{Host, Options};
 pub use report::{Report, Verdict};
 pub use run::{run, run_check};
 #[doc(hidden)]
-pub use suite::{all_are_named, test};
+pub use suite::all_are_named;
+pub use suite::test;

@@ -100,7 +100,10 @@ macro_rules! __conformance_suite {
     };
 }
 
-/// One check as a test.
+/// One check as a test, in a runtime of its own: what [`suite!`](crate::conformance::suite) makes of each.
+///
+/// # Panics
+/// When the check fails, does not apply without being named in [`Options::not_applicable`] or the reverse, or does not exist.
 #[expect(clippy::panic, reason = "called by tests alone, where a panic is the report")]
 pub fn test<H: Host + 'static>(name: &str, host: impl Fn() -> H, options: &Options) {
     let Some(check) = checks().iter().find(|check| check.name() == name) else {
