@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use runner_core::conformance::Host;
+use runner_core::conformance::{self, Host, Options};
 use runner_core::executor::Provider;
 use runner_executor_shell::{ShellConfig, ShellProvider};
 use tempfile::TempDir;
@@ -55,3 +55,9 @@ fn helper() -> String {
 }
 
 runner_core::conformance::suite!(Machine::new);
+
+#[test]
+#[ignore = "moves 1 GiB; part of .ci/long"]
+fn a_gibibyte_of_output_arrives_whole() {
+    conformance::test("large_output_arrives_whole", Machine::new, &Options::full());
+}
