@@ -182,9 +182,3 @@ async fn stays_within_budget(size: u64) {
 async fn memory_is_flat() {
     stays_within_budget(128 << 20).await;
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "moves 8 GiB"]
-async fn memory_is_flat_for_two_gibibytes() {
-    stays_within_budget(2 << 30).await;
-}

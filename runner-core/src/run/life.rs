@@ -32,7 +32,7 @@ pub(super) async fn live(task: &JobTask, log: &JobLog, record: &Record) -> Resul
     let words = Words::new(log.clone(), task.runner.clock.clone());
     let inputs = task.variable_inputs();
     greet(task, &words, &inputs).await?;
-    if let Some(failure) = unknown_options(task.job()) {
+    if let Some(failure) = unknown_options(task.job()).or_else(|| lost_script(task.job())) {
         return Ok(Some(failure));
     }
 
@@ -97,6 +97,12 @@ fn unknown_options(job: &Job) -> Option<Failure> {
     let text = format!("not supported: {} (options of the executor)", unknown.join(", "));
     let failure = Failure::new(FailureReason::RunnerSystemFailure, text);
     (!unknown.is_empty()).then_some(Failure { exit_code: Some(UNKNOWN_OPTIONS), ..failure })
+}
+
+/// The failure of a job whose script is not known as a whole: what is left of it might do harm, and must not succeed.
+fn lost_script(job: &Job) -> Option<Failure> {
+    let text = format!("the job's script cannot be read: {}", job.lost_script()?);
+    Some(Failure::new(FailureReason::RunnerSystemFailure, text))
 }
 
 /// What all stages of a job share.

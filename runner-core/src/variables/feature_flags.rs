@@ -140,7 +140,7 @@ flags! {
     /// Transfer caches in parallel ranges.
     USE_PARALLEL_CACHE_TRANSFER = "FF_USE_PARALLEL_CACHE_TRANSFER", false, DefaultOnly;
     /// Download artifacts in parallel ranges.
-    USE_PARALLEL_ARTIFACT_TRANSFER = "FF_USE_PARALLEL_ARTIFACT_TRANSFER", false, DefaultOnly;
+    USE_PARALLEL_ARTIFACT_TRANSFER = "FF_USE_PARALLEL_ARTIFACT_TRANSFER", false, Honoured;
     /// The whole job as one function of the step runner.
     CONCRETE = "FF_CONCRETE", false, DefaultOnly;
     /// Suspend and resume environments.

@@ -148,6 +148,22 @@ async fn options_that_would_be_ignored_refuse_the_job() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_job_with_a_script_that_cannot_be_read_is_failed() {
+    let rig = Rig::in_process();
+    let fake = Fake::new();
+    let steps = json!([{ "name": "script", "script": ["echo one", { "echo": "two" }] }]);
+    let job = rig.gitlab.enqueue(Payload::new(["true"]).field("steps", steps));
+    let running = rig.start(fake.clone());
+    rig.gitlab.finished(job).await;
+    running.drain().await;
+    assert_eq!(rig.gitlab.end(job), ("failed".into(), Some("runner_system_failure".into()), None));
+    let trace = rig.gitlab.trace(job);
+    assert!(trace.contains("the job's script cannot be read: $.steps[0].script[1]"), "{trace}");
+    assert_eq!(fake.calls_of(&["environment", "start"]), [""; 0]);
+    rig.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_of_native_steps_is_a_configuration_error() {
     let rig = Rig::in_process();
     let fake = Fake::new();

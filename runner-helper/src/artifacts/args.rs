@@ -130,6 +130,10 @@ pub struct DownloaderArgs {
     #[arg(long, env = "FF_USE_DIRECT_DOWNLOAD", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
           default_value = "false", default_missing_value = "true", value_parser = lenient_flag)]
     pub direct_download: bool,
+    /// Take a large archive in several parts at once, if the object storage gives parts.
+    #[arg(long, env = "FF_USE_PARALLEL_ARTIFACT_TRANSFER", action = ArgAction::Set, num_args = 0..=1, require_equals = true,
+          default_value = "false", default_missing_value = "true", value_parser = lenient_flag)]
+    pub parallel_transfer: bool,
     /// Folder for temporary files.
     #[arg(long, env = "ARCHIVER_STAGING_DIR", value_name = "DIR")]
     pub archiver_staging_dir: Option<PathBuf>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use runner_api::{DownloadOptions, DownloadTarget, Downloaded, Error, JobClient};
+use runner_api::{DownloadOptions, DownloadTarget, Downloaded, Error, JobClient, RangeOptions};
 
 use super::args::DownloaderArgs;
 use super::extract::{self, Format};
@@ -56,6 +56,7 @@ async fn fetch(
 ) -> Result<(), Fatal> {
     let mut options = DownloadOptions::default();
     options.direct = args.direct_download;
+    options.ranges = args.parallel_transfer.then(RangeOptions::default);
     let mut retries = args.retry;
     loop {
         let error = match attempt(args, job, options, archive, out).await {
@@ -123,6 +124,18 @@ impl DownloadTarget for Metered {
         self.meter.add(piece.len());
         match &mut self.file {
             Some(file) => file.write(piece).await,
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn can_write_at(&self) -> bool {
+        true
+    }
+
+    async fn write_at(&mut self, offset: u64, piece: Bytes) -> io::Result<()> {
+        self.meter.add(piece.len());
+        match &mut self.file {
+            Some(file) => file.write_at(offset, piece).await,
             None => Err(io::ErrorKind::NotFound.into()),
         }
     }

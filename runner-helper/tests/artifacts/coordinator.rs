@@ -1,7 +1,7 @@
 //! Both commands against GitLab's side of the Runner API: what one job uploads another one downloads.
 
 use runner_api::{ClientBuilder, Job, JobAnswer, JobRequest, JobUpdate, RunnerCredentials, RunnerInfo};
-use runner_coordinator::core::{Coordinator, NewJob, NewRunner, Options};
+use runner_coordinator::core::{Coordinator, Endpoint, NewJob, NewRunner, Options};
 use runner_coordinator::http::{Handle, Server, ServerOptions};
 use secrecy::ExposeSecret;
 use serde_json::json;
@@ -82,5 +82,29 @@ fn what_one_job_leaves_another_one_finds() {
     let Ended { code, log, .. } = Project::new(&[]).download(&url, &site.as_job(&job, "4711", &[]));
     assert_eq!(code, 1, "{log}");
     assert!(log.contains("FATAL: "), "{log}");
+    site.runtime.block_on(site.server.shutdown());
+}
+
+#[test]
+fn a_large_archive_comes_in_parts_when_asked_for() {
+    let site = Site::start();
+    let url = site.server.url();
+    let job = site.running_job();
+    let id = job.id.to_string();
+    // Nothing that a packer could make smaller than one part.
+    let content: String =
+        (0_u64..2_100_000).map(|n| format!("{:x}\n", n.wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+    let from = Project::new(&[("big.txt", content.as_str())]);
+    let uploaded = from.upload(&url, &site.as_job(&job, &id, &["--path", "big.txt"]));
+    assert_eq!(uploaded.code, 0, "{}", uploaded.log);
+    let before = site.handle.with(|coordinator, _| coordinator.request_count(Endpoint::Storage));
+
+    let to = Project::new(&[]);
+    let arguments = ["--direct-download", "--parallel-transfer"];
+    let downloaded = to.download(&url, &site.as_job(&job, &id, &arguments));
+    assert_eq!(downloaded.code, 0, "{}", downloaded.log);
+    assert!(to.read("big.txt") == content);
+    let asked = site.handle.with(|coordinator, _| coordinator.request_count(Endpoint::Storage)) - before;
+    assert!(asked > 2, "{asked} requests to the storage");
     site.runtime.block_on(site.server.shutdown());
 }
