@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use http::{Method, StatusCode};
 
+use crate::error_example::error_example;
 use crate::retry;
 use crate::transport::{CertificateProblem, TransportError, TransportErrorKind};
 
@@ -86,66 +87,91 @@ pub(crate) struct CallContext {
 
 impl Error {
     /// Whether the server refused the token (403): a runner must not keep asking.
+    ///
+    #[doc = error_example!(status 403, "assert!(error.is_forbidden());")]
     #[must_use]
     pub fn is_forbidden(&self) -> bool {
         self.status() == Some(StatusCode::FORBIDDEN)
     }
 
     /// Whether the server refused for lack of a valid token (401).
+    ///
+    #[doc = error_example!(status 401, "assert!(error.is_unauthorized());")]
     #[must_use]
     pub fn is_unauthorized(&self) -> bool {
         self.status() == Some(StatusCode::UNAUTHORIZED)
     }
 
     /// Whether the thing asked for does not exist (404).
+    ///
+    #[doc = error_example!(status 404, "assert!(error.is_not_found());")]
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.status() == Some(StatusCode::NOT_FOUND)
     }
 
     /// Whether something else was quicker (409): of a job request, another runner took the job.
+    ///
+    #[doc = error_example!(status 409, "assert!(error.is_conflict());")]
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.status() == Some(StatusCode::CONFLICT)
     }
 
     /// Whether the runner belongs to nobody any more (422, as an answer to a job request or a verification).
+    ///
+    #[doc = error_example!(status 422, "assert!(error.is_orphaned());")]
     #[must_use]
     pub fn is_orphaned(&self) -> bool {
         self.status() == Some(StatusCode::UNPROCESSABLE_ENTITY)
     }
 
     /// Whether what was sent is too large for the server (413).
+    ///
+    #[doc = error_example!(status 413, "assert!(error.is_too_large());")]
     #[must_use]
     pub fn is_too_large(&self) -> bool {
         self.status() == Some(StatusCode::PAYLOAD_TOO_LARGE)
     }
 
     /// Whether the server is not available (503).
+    ///
+    #[doc = error_example!(status 503, "assert!(error.is_unavailable());")]
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         self.status() == Some(StatusCode::SERVICE_UNAVAILABLE)
     }
 
     /// Whether the request was refused because of too many requests (429).
+    ///
+    #[doc = error_example!(status 429, "assert!(error.is_rate_limited());")]
     #[must_use]
     pub fn is_rate_limited(&self) -> bool {
         self.status() == Some(StatusCode::TOO_MANY_REQUESTS)
     }
 
     /// Whether the settings can never work (address, certificates, proxy): trying again does not help.
+    ///
+    /// ```
+    /// let error = runner_api::ClientBuilder::new("gitlab.example.com").unwrap_err();
+    /// assert!(error.is_configuration());
+    /// ```
     #[must_use]
     pub fn is_configuration(&self) -> bool {
         matches!(self.0.kind, Kind::Configuration(_))
     }
 
     /// Whether no answer was received because a time limit passed.
+    ///
+    #[doc = error_example!(transport "Timeout", "assert!(error.is_timeout());")]
     #[must_use]
     pub fn is_timeout(&self) -> bool {
         self.transport() == Some(TransportErrorKind::Timeout)
     }
 
     /// Whether the server was not reached, or not trusted: it has not looked at the request.
+    ///
+    #[doc = error_example!(transport "Connect", "assert!(error.is_connect());")]
     #[must_use]
     pub fn is_connect(&self) -> bool {
         matches!(self.transport(), Some(TransportErrorKind::Connect | TransportErrorKind::Certificate(_)))
@@ -153,12 +179,22 @@ impl Error {
 
     /// Whether a certificate is wrong: the server's, or the client's own in the eyes of the server. The error's text
     /// says what to do about it.
+    ///
+    #[doc = error_example!(
+        transport "Certificate(CertificateProblem::Expired)",
+        "assert!(error.is_certificate());"
+    )]
     #[must_use]
     pub fn is_certificate(&self) -> bool {
         self.certificate_problem().is_some()
     }
 
     /// What is wrong with a certificate.
+    ///
+    #[doc = error_example!(
+        transport "Certificate(CertificateProblem::Expired)",
+        "assert_eq!(error.certificate_problem(), Some(CertificateProblem::Expired));"
+    )]
     #[must_use]
     pub fn certificate_problem(&self) -> Option<CertificateProblem> {
         match self.transport()? {
@@ -168,24 +204,38 @@ impl Error {
     }
 
     /// Whether no complete answer was received, for whatever reason.
+    ///
+    #[doc = error_example!(transport "Other", "assert!(error.is_transport());")]
     #[must_use]
     pub fn is_transport(&self) -> bool {
         self.transport().is_some()
     }
 
     /// Whether the transport was told to stop.
+    ///
+    #[doc = error_example!(transport "Cancelled", "assert!(error.is_cancelled());")]
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.transport() == Some(TransportErrorKind::Cancelled)
     }
 
     /// Whether the answer had the expected status but could not be understood.
+    ///
+    #[doc = error_example!(status 201, "assert!(error.is_content());")]
     #[must_use]
     pub fn is_content(&self) -> bool {
         matches!(self.0.kind, Kind::Content { .. })
     }
 
     /// Whether the receiver of a download failed, not the server.
+    ///
+    /// ```no_run
+    /// # async fn example(job: runner_api::JobClient, mut file: tokio::fs::File) {
+    /// if job.download_artifact(Default::default(), &mut file).await.is_err_and(|error| error.is_target()) {
+    ///     println!("is the disk full?");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_target(&self) -> bool {
         matches!(self.0.kind, Kind::Target)
@@ -193,6 +243,14 @@ impl Error {
 
     /// Whether a [download into a writer](crate::JobClient::download_artifact_to) broke off behind bytes that cannot be
     /// taken back: the same writer must not be used for another try. The [source](StdError::source) tells why.
+    ///
+    /// ```no_run
+    /// # async fn example(job: runner_api::JobClient, mut pipe: tokio::io::DuplexStream) {
+    /// if job.download_artifact_to(Default::default(), &mut pipe).await.is_err_and(|error| error.is_partial()) {
+    ///     println!("begin again with another pipe");
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn is_partial(&self) -> bool {
         matches!(self.0.kind, Kind::Partial { .. })
@@ -200,6 +258,14 @@ impl Error {
 
     /// How many bytes of the artifact the writer of an [interrupted](Self::is_partial) download holds; 0 for every other
     /// error.
+    ///
+    /// ```no_run
+    /// # async fn example(job: runner_api::JobClient, mut pipe: tokio::io::DuplexStream) {
+    /// if let Err(error) = job.download_artifact_to(Default::default(), &mut pipe).await {
+    ///     println!("the reader has {} bytes", error.bytes_written());
+    /// }
+    /// # }
+    /// ```
     #[must_use]
     pub fn bytes_written(&self) -> u64 {
         match self.0.kind {
@@ -210,6 +276,8 @@ impl Error {
 
     /// Whether the same call may succeed later: a broken connection, a time limit, or a status that says so
     /// (408, 429, 500, 502, 503, 504, 512 and above).
+    ///
+    #[doc = error_example!(status 502, "assert!(error.is_retryable());")]
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self.0.kind {
@@ -222,6 +290,8 @@ impl Error {
     }
 
     /// The status of the answer, if there was one.
+    ///
+    #[doc = error_example!(status 404, "assert_eq!(error.status(), Some(http::StatusCode::NOT_FOUND));")]
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         match self.0.kind {
@@ -233,6 +303,12 @@ impl Error {
     }
 
     /// What the server said beside the status, if it said something readable.
+    ///
+    #[doc = error_example!(
+        status 403,
+        r#"// It has the text `{"message":"not now"}`."#,
+        "assert_eq!(error.server_message(), Some(\"not now\"));"
+    )]
     #[must_use]
     pub fn server_message(&self) -> Option<&str> {
         match &self.0.kind {
@@ -242,6 +318,12 @@ impl Error {
     }
 
     /// How long the server asked to wait before the next try, at most 15 minutes.
+    ///
+    #[doc = error_example!(
+        status 429,
+        "// It has `Retry-After: 7`.",
+        "assert_eq!(error.retry_after(), Some(std::time::Duration::from_secs(7)));"
+    )]
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self.0.kind {
@@ -251,6 +333,8 @@ impl Error {
     }
 
     /// How many requests were sent; 0 when it did not come to that.
+    ///
+    #[doc = error_example!(status 503, "// The retry policy is off.", "assert_eq!(error.tries(), 1);")]
     #[must_use]
     pub fn tries(&self) -> u32 {
         self.0.call.as_ref().map_or(0, |call| call.tries)

@@ -29,6 +29,7 @@ mod checksum;
 mod client;
 mod endpoint;
 mod error;
+mod error_example;
 mod failure;
 mod info;
 mod observe;

@@ -16,17 +16,32 @@ macro_rules! secret {
 
         impl $name {
             /// Takes the text into protection.
+            ///
+            /// ```
+            #[doc = concat!("let secret = runner_api::", stringify!($name), "::new(\"hidden\");")]
+            /// assert!(!format!("{secret:?}").contains("hidden"));
+            /// ```
             pub fn new(text: impl Into<String>) -> Self {
                 Self(SecretString::from(text.into()))
             }
 
             /// The text itself. Whoever calls this answers for where it goes.
+            ///
+            /// ```
+            #[doc = concat!("let secret = runner_api::", stringify!($name), "::new(\"hidden\");")]
+            /// assert_eq!(secret.expose(), "hidden");
+            /// ```
             #[must_use]
             pub fn expose(&self) -> &str {
                 self.0.expose_secret()
             }
 
             /// Whether there is no text at all.
+            ///
+            /// ```
+            #[doc = concat!("let secret = runner_api::", stringify!($name), "::new(\"\");")]
+            /// assert!(secret.is_empty());
+            /// ```
             #[must_use]
             pub fn is_empty(&self) -> bool {
                 self.expose().is_empty()

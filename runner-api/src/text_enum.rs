@@ -20,6 +20,13 @@ macro_rules! text_enum {
 
         impl $name {
             /// The text used on the wire.
+            ///
+            /// ```
+            /// use runner_api::{*, payload::*};
+            ///
+            #[doc = concat!("let value = ", stringify!($name), "::from(\"not known yet\");")]
+            /// assert_eq!(value.as_str(), "not known yet");
+            /// ```
             #[must_use]
             pub fn as_str(&self) -> &str {
                 match self {

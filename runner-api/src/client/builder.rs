@@ -210,6 +210,14 @@ pub struct ClientBuilder {
 impl ClientBuilder {
     /// A client of the instance at `url`, as a user writes it down ([`BaseUrl`] tells how it is read).
     ///
+    /// ```
+    /// use runner_api::ClientBuilder;
+    ///
+    /// let builder = ClientBuilder::new("https://gitlab.example.com/sub/")?;
+    /// assert!(ClientBuilder::new("gitlab.example.com").unwrap_err().is_configuration());
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::is_configuration`] when `url` cannot be used.
@@ -264,6 +272,13 @@ impl ClientBuilder {
     }
 
     /// The `User-Agent`. GitLab reads name and version from `name version (branch; toolchain; os/machine)`.
+    ///
+    /// ```
+    /// use runner_api::ClientBuilder;
+    ///
+    /// let builder = ClientBuilder::new("https://gitlab.example.com")?.user_agent("gitlab-runner 19.4.0 (main; rust; linux/amd64)");
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn user_agent(mut self, user_agent: impl Into<String>) -> Self {
         self.user_agent = user_agent.into();
@@ -271,6 +286,13 @@ impl ClientBuilder {
     }
 
     /// What this client tells about the runner in registrations, job requests and updates.
+    ///
+    /// ```
+    /// use runner_api::{ClientBuilder, RunnerInfo};
+    ///
+    /// let builder = ClientBuilder::new("https://gitlab.example.com")?.info(RunnerInfo::new("gitlab-runner", "19.4.0"));
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn info(mut self, info: RunnerInfo) -> Self {
         self.info = info;
@@ -278,6 +300,13 @@ impl ClientBuilder {
     }
 
     /// How calls are repeated.
+    ///
+    /// ```
+    /// use runner_api::{ClientBuilder, retry::RetryPolicy};
+    ///
+    /// let builder = ClientBuilder::new("https://gitlab.example.com")?.retry(RetryPolicy::default().with_attempts(3));
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
@@ -301,6 +330,23 @@ impl ClientBuilder {
     }
 
     /// Who is told about every call.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use runner_api::{CallReport, ClientBuilder, Observer};
+    ///
+    /// #[derive(Debug)]
+    /// struct Log;
+    ///
+    /// impl Observer for Log {
+    ///     fn call_ended(&self, report: &CallReport<'_>) {
+    ///         println!("{} took {:?}", report.endpoint, report.duration);
+    ///     }
+    /// }
+    ///
+    /// let builder = ClientBuilder::new("https://gitlab.example.com")?.observer(Arc::new(Log));
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;
@@ -340,6 +386,14 @@ impl ClientBuilder {
     }
 
     /// Builds the client.
+    ///
+    /// ```
+    /// use runner_api::ClientBuilder;
+    ///
+    /// let client = ClientBuilder::new("https://gitlab.example.com")?.build()?;
+    /// assert!(ClientBuilder::new("https://gitlab.example.com")?.user_agent("two\nlines").build().is_err());
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     ///
     /// # Errors
     ///

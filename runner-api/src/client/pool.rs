@@ -42,6 +42,15 @@ impl ClientPool {
     /// What is told about the runner, the retry policy and the observer are those of the client that was built first;
     /// [`Client::with_info`] and its kin change them for one entry without leaving the pool.
     ///
+    /// ```
+    /// use runner_api::{ClientBuilder, ClientKey, ClientPool, RunnerToken};
+    ///
+    /// let key = ClientKey::new("https://gitlab.example.com", RunnerToken::new("glrt-a"));
+    /// let client = ClientPool::default().client(key, || ClientBuilder::new("https://gitlab.example.com")?.build())?;
+    /// assert_eq!(client.base_url().host(), "gitlab.example.com");
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The error of `build`; nothing is kept then.
@@ -60,6 +69,10 @@ impl ClientPool {
     }
 
     /// Forgets the clients that nobody but the pool has, and tells how many they were.
+    ///
+    /// ```
+    /// assert_eq!(runner_api::ClientPool::default().evict_unused(), 0);
+    /// ```
     pub fn evict_unused(&self) -> usize {
         let mut clients = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = clients.len();
@@ -68,12 +81,20 @@ impl ClientPool {
     }
 
     /// How many clients there are.
+    ///
+    /// ```
+    /// assert_eq!(runner_api::ClientPool::default().len(), 0);
+    /// ```
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 
     /// Whether there is no client.
+    ///
+    /// ```
+    /// assert!(runner_api::ClientPool::default().is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -98,11 +119,25 @@ pub struct ClientKey {
 
 impl ClientKey {
     /// A runner without certificate files.
+    ///
+    /// ```
+    /// use runner_api::{ClientKey, RunnerToken};
+    ///
+    /// let key = ClientKey::new("https://gitlab.example.com", RunnerToken::new("glrt-a"));
+    /// assert_ne!(key, ClientKey::new("https://gitlab.example.com", RunnerToken::new("glrt-b")));
+    /// ```
     pub fn new(url: impl Into<String>, token: RunnerToken) -> Self {
         Self { url: url.into(), token, ca_file: None, certificate_file: None }
     }
 
     /// The same with a CA file (`tls-ca-file`).
+    ///
+    /// ```
+    /// use runner_api::{ClientKey, RunnerToken};
+    ///
+    /// let key = ClientKey::new("https://gitlab.example.com", RunnerToken::new("glrt-a"));
+    /// assert_ne!(key.clone().with_ca_file("/etc/ca.crt"), key.with_ca_file("/etc/other.crt"));
+    /// ```
     #[must_use]
     pub fn with_ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_file = Some(path.into());
@@ -110,6 +145,13 @@ impl ClientKey {
     }
 
     /// The same with a client certificate (`tls-cert-file`). Its key is no part of this.
+    ///
+    /// ```
+    /// use runner_api::{ClientKey, RunnerToken};
+    ///
+    /// let key = ClientKey::new("https://gitlab.example.com", RunnerToken::new("glrt-a"));
+    /// assert_ne!(key.clone().with_certificate_file("/etc/runner.crt"), key);
+    /// ```
     #[must_use]
     pub fn with_certificate_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.certificate_file = Some(path.into());

@@ -99,36 +99,74 @@ pub struct JobUpdate {
 
 impl JobUpdate {
     /// An update with nothing but a state.
+    ///
+    /// ```
+    /// use runner_api::{JobState, JobUpdate};
+    ///
+    /// assert_eq!(JobUpdate::new(JobState::Running), JobUpdate::running());
+    /// ```
     #[must_use]
     pub fn new(state: JobState) -> Self {
         Self { state, failure_reason: None, output: None, exit_code: None, runtime_environment_key: None }
     }
 
     /// The job is accepted, but not begun: holds it for another two minutes while its place is being made.
+    ///
+    /// ```
+    /// use runner_api::{JobState, JobUpdate};
+    ///
+    /// assert_eq!(JobUpdate::pending().state, JobState::Pending);
+    /// ```
     #[must_use]
     pub fn pending() -> Self {
         Self::new(JobState::Pending)
     }
 
     /// The job runs: without output this accepts it, with output it keeps it alive.
+    ///
+    /// ```
+    /// use runner_api::{JobState, JobUpdate};
+    ///
+    /// assert_eq!(JobUpdate::running().state, JobState::Running);
+    /// ```
     #[must_use]
     pub fn running() -> Self {
         Self::new(JobState::Running)
     }
 
     /// The job ended well.
+    ///
+    /// ```
+    /// use runner_api::{JobState, JobUpdate};
+    ///
+    /// assert_eq!(JobUpdate::success().state, JobState::Success);
+    /// ```
     #[must_use]
     pub fn success() -> Self {
         Self::new(JobState::Success)
     }
 
     /// The job failed.
+    ///
+    /// ```
+    /// use runner_api::{FailureReason, JobUpdate};
+    ///
+    /// let update = JobUpdate::failed(FailureReason::ImagePullFailure);
+    /// assert_eq!(update.failure_reason, Some(FailureReason::ImagePullFailure));
+    /// ```
     #[must_use]
     pub fn failed(reason: FailureReason) -> Self {
         Self { failure_reason: Some(reason), ..Self::new(JobState::Failed) }
     }
 
     /// Adds size and checksum of the trace.
+    ///
+    /// ```
+    /// use runner_api::{JobUpdate, TraceOutput};
+    ///
+    /// let update = JobUpdate::running().with_output(TraceOutput::new(0xbeef, 100));
+    /// assert_eq!(update.output.map(|output| output.bytesize()), Some(100));
+    /// ```
     #[must_use]
     pub fn with_output(mut self, output: TraceOutput) -> Self {
         self.output = Some(output);
@@ -136,6 +174,13 @@ impl JobUpdate {
     }
 
     /// Adds the script's exit code.
+    ///
+    /// ```
+    /// use runner_api::{FailureReason, JobUpdate};
+    ///
+    /// let update = JobUpdate::failed(FailureReason::ScriptFailure).with_exit_code(137);
+    /// assert_eq!(update.exit_code, Some(137));
+    /// ```
     #[must_use]
     pub fn with_exit_code(mut self, exit_code: i32) -> Self {
         self.exit_code = Some(exit_code);
@@ -169,6 +214,14 @@ pub enum UpdateResult {
 
 impl UpdateResult {
     /// What an answer means: the job's status first, then the answer's.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use runner_api::UpdateResult;
+    ///
+    /// assert_eq!(UpdateResult::of(StatusCode::ACCEPTED, None), UpdateResult::AcceptedButNotCompleted);
+    /// assert_eq!(UpdateResult::of(StatusCode::BAD_GATEWAY, None), UpdateResult::Failed);
+    /// ```
     #[must_use]
     pub fn of(status: StatusCode, job_status: Option<&JobStatus>) -> Self {
         match status {

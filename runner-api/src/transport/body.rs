@@ -11,9 +11,24 @@ use futures_core::Stream;
 use super::{TransportError, TransportErrorKind};
 
 /// Why a body could not be read to its end.
+///
+/// ```
+/// use runner_api::transport::BodyError;
+///
+/// let error: BodyError = "the disk was removed".into();
+/// assert_eq!(error.to_string(), "the disk was removed");
+/// ```
 pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// The pieces of a body, in order.
+///
+/// ```
+/// use bytes::Bytes;
+/// use runner_api::transport::BodyStream;
+///
+/// let pieces = [Ok(Bytes::from("hello ")), Ok(Bytes::from("world"))];
+/// let stream: BodyStream = Box::pin(futures_util::stream::iter(pieces));
+/// ```
 pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
 /// A body that can be produced from the beginning as often as needed: the way to upload something large and still be
@@ -43,10 +58,30 @@ pub type BodyStream = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send
 /// ```
 pub trait BodySource: Send + Sync {
     /// Begins from the first byte. An error while opening is the stream's first item.
+    ///
+    /// ```
+    /// use bytes::Bytes;
+    /// use futures_util::StreamExt;
+    /// use runner_api::transport::BodySource;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let source = Bytes::from("again and again");
+    /// for _ in 0..2 {
+    ///     assert_eq!(source.open().next().await.transpose().unwrap(), Some(source.clone()));
+    /// }
+    /// # });
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     fn open(&self) -> BodyStream;
 
     /// The number of bytes that [`open`](Self::open) will give, when it is known. The request then has a length
     /// instead of being sent in chunks.
+    ///
+    /// ```
+    /// use runner_api::transport::BodySource;
+    ///
+    /// assert_eq!(bytes::Bytes::from("archive").length(), Some(7));
+    /// ```
     fn length(&self) -> Option<u64> {
         None
     }
@@ -95,18 +130,38 @@ enum Inner {
 
 impl Body {
     /// No bytes.
+    ///
+    /// ```
+    /// assert_eq!(runner_api::transport::Body::empty().length(), Some(0));
+    /// ```
     #[must_use]
     pub fn empty() -> Self {
         Self::default()
     }
 
     /// A body that is opened when it is first read and can be repeated.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use runner_api::transport::Body;
+    ///
+    /// let body = Body::source(Arc::new(bytes::Bytes::from("archive")));
+    /// assert!(body.try_clone().is_some());
+    /// ```
     #[must_use]
     pub fn source(source: Arc<dyn BodySource>) -> Self {
         Self(Inner::Source(source))
     }
 
     /// A body that can be read once. `length` is the exact number of bytes, when it is known.
+    ///
+    /// ```
+    /// use runner_api::transport::Body;
+    ///
+    /// let body = Body::stream(futures_util::stream::iter([Ok("once".into())]), Some(4));
+    /// assert_eq!(body.length(), Some(4));
+    /// assert!(body.try_clone().is_none());
+    /// ```
     pub fn stream<S>(stream: S, length: Option<u64>) -> Self
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
@@ -115,6 +170,10 @@ impl Body {
     }
 
     /// The number of bytes still to come, when it is known.
+    ///
+    /// ```
+    /// assert_eq!(runner_api::transport::Body::from("hello").length(), Some(5));
+    /// ```
     #[must_use]
     pub fn length(&self) -> Option<u64> {
         match &self.0 {
@@ -126,6 +185,13 @@ impl Body {
     }
 
     /// The same body again, from its beginning; `None` for a stream or a source that was begun.
+    ///
+    /// ```
+    /// use runner_api::transport::Body;
+    ///
+    /// let again = Body::from("hello").try_clone();
+    /// assert_eq!(again.and_then(|body| body.length()), Some(5));
+    /// ```
     #[must_use]
     pub fn try_clone(&self) -> Option<Self> {
         match &self.0 {
@@ -148,6 +214,19 @@ impl Body {
 
     /// The next piece, or `None` at the end. Cancel-safe: no piece is lost.
     ///
+    /// ```
+    /// use runner_api::transport::Body;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let mut body = Body::from("hello");
+    /// while let Some(piece) = body.chunk().await? {
+    ///     assert_eq!(piece, "hello");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// The error of the stream behind the body; reading must end then.
@@ -161,6 +240,17 @@ impl Body {
     }
 
     /// Everything in one piece.
+    ///
+    /// ```
+    /// use runner_api::transport::Body;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// assert_eq!(Body::from("hello").collect(5).await?, "hello");
+    /// assert!(Body::from("hello").collect(4).await.is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     ///
