@@ -23,6 +23,14 @@ pub struct BaseUrl(Url);
 impl BaseUrl {
     /// Normalises `url`.
     ///
+    /// ```
+    /// use runner_api::BaseUrl;
+    ///
+    /// assert_eq!(BaseUrl::parse("https://h/ci/")?, BaseUrl::parse("https://h")?);
+    /// assert!(BaseUrl::parse("unix:///run/gitlab.sock").unwrap_err().is_configuration());
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::is_configuration`] when `url` cannot be parsed or is neither `http` nor `https`.
@@ -46,12 +54,26 @@ impl BaseUrl {
     }
 
     /// The address of the API, with a slash at the end. It may contain user information if the user wrote some.
+    ///
+    /// ```
+    /// use runner_api::BaseUrl;
+    ///
+    /// assert_eq!(BaseUrl::parse("https://gitlab.example.com")?.as_str(), "https://gitlab.example.com/api/v4/");
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }
 
     /// The host name or address.
+    ///
+    /// ```
+    /// use runner_api::BaseUrl;
+    ///
+    /// assert_eq!(BaseUrl::parse("https://gitlab.example.com:8443/sub")?.host(), "gitlab.example.com");
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn host(&self) -> &str {
         self.0.host_str().unwrap_or_default()

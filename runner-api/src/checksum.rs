@@ -19,18 +19,31 @@ pub struct TraceOutput {
 
 impl TraceOutput {
     /// The checksum and the size, in bytes, of everything that was written so far.
+    ///
+    /// ```
+    /// let nothing_written = runner_api::TraceOutput::new(0, 0);
+    /// assert_eq!(nothing_written.to_string(), "0 bytes, crc32:00000000");
+    /// ```
     #[must_use]
     pub fn new(crc32: u32, bytesize: u64) -> Self {
         Self { crc32, bytesize }
     }
 
     /// The checksum as it travels: `crc32:` and eight lower-case hexadecimal digits.
+    ///
+    /// ```
+    /// assert_eq!(runner_api::TraceOutput::new(0xbeef, 1024).checksum(), "crc32:0000beef");
+    /// ```
     #[must_use]
     pub fn checksum(&self) -> String {
         format!("crc32:{:08x}", self.crc32)
     }
 
     /// The size in bytes.
+    ///
+    /// ```
+    /// assert_eq!(runner_api::TraceOutput::new(0xbeef, 1024).bytesize(), 1024);
+    /// ```
     #[must_use]
     pub fn bytesize(&self) -> u64 {
         self.bytesize

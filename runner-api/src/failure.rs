@@ -41,6 +41,13 @@ impl FailureReason {
     /// ([`JobFeatures::failure_reasons`](crate::payload::JobFeatures::failure_reasons)): this one if it is
     /// known there or is one of the three that every server knows, else the closest known one, else
     /// [`UnknownFailure`](Self::UnknownFailure).
+    ///
+    /// ```
+    /// use runner_api::FailureReason::{JobCanceled, UnknownFailure};
+    ///
+    /// assert_eq!(JobCanceled.for_server(&[JobCanceled]), JobCanceled);
+    /// assert_eq!(JobCanceled.for_server(&[]), UnknownFailure);
+    /// ```
     #[must_use]
     pub fn for_server(&self, supported: &[Self]) -> Self {
         let known = |reason: &Self| {

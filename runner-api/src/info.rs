@@ -56,6 +56,13 @@ pub struct RunnerInfo {
 
 impl RunnerInfo {
     /// A runner that promises only what this crate does by itself ([`Features::of_the_client`]).
+    ///
+    /// ```
+    /// use runner_api::{Features, RunnerInfo};
+    ///
+    /// let info = RunnerInfo::new("gitlab-runner", "19.4.0");
+    /// assert_eq!(info.features, Features::of_the_client());
+    /// ```
     pub fn new(name: impl Into<String>, version: impl Into<String>) -> Self {
         Self {
             name: name.into(),
@@ -159,6 +166,12 @@ pub struct Features {
 impl Features {
     /// What the Runner API client and a run loop on top of it promise, whatever the executor: everything about trace,
     /// cancellation and acceptance.
+    ///
+    /// ```
+    /// let mut features = runner_api::Features::of_the_client();
+    /// features.artifacts = true;
+    /// assert!(features.cancelable);
+    /// ```
     #[must_use]
     pub fn of_the_client() -> Self {
         Self {

@@ -26,6 +26,21 @@ use crate::error::Error;
 pub trait Observer: Send + Sync + std::fmt::Debug {
     /// One call ended: with an answer, or without. Calls whose future was dropped are not reported. A download in parts is
     /// several calls.
+    ///
+    /// ```
+    /// use runner_api::{CallReport, Observer};
+    ///
+    /// #[derive(Debug)]
+    /// struct Failures;
+    ///
+    /// impl Observer for Failures {
+    ///     fn call_ended(&self, report: &CallReport<'_>) {
+    ///         if let Some(error) = report.error {
+    ///             eprintln!("{}: {error}", report.request_id);
+    ///         }
+    ///     }
+    /// }
+    /// ```
     fn call_ended(&self, report: &CallReport<'_>);
 }
 

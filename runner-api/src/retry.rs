@@ -106,12 +106,24 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// One request per call, whatever the answer.
+    ///
+    /// ```
+    /// use runner_api::retry::RetryPolicy;
+    ///
+    /// assert_eq!(RetryPolicy::off().attempts(), 1);
+    /// ```
     #[must_use]
     pub fn off() -> Self {
         Self::default().with_attempts(1)
     }
 
     /// The largest number of requests per call, the first included. Default: 5. Zero means one.
+    ///
+    /// ```
+    /// use runner_api::retry::RetryPolicy;
+    ///
+    /// assert_eq!(RetryPolicy::default().with_attempts(0).attempts(), 1);
+    /// ```
     #[must_use]
     pub fn with_attempts(mut self, attempts: u32) -> Self {
         self.attempts = attempts.max(1);
@@ -120,6 +132,13 @@ impl RetryPolicy {
 
     /// The first wait and the longest one; between them it doubles, and up to the same time again is added at random.
     /// Defaults: 100 ms and 60 s. A wait that the server asks for takes precedence.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use runner_api::retry::RetryPolicy;
+    ///
+    /// let quick = RetryPolicy::default().with_delays(Duration::from_millis(10), Duration::from_secs(1));
+    /// ```
     #[must_use]
     pub fn with_delays(mut self, min: Duration, max: Duration) -> Self {
         self.min_delay = min;
@@ -128,6 +147,12 @@ impl RetryPolicy {
     }
 
     /// Makes the random part of the waits repeatable, for simulations.
+    ///
+    /// ```
+    /// use runner_api::retry::RetryPolicy;
+    ///
+    /// let repeatable = RetryPolicy::default().with_jitter_seed(7);
+    /// ```
     #[must_use]
     pub fn with_jitter_seed(mut self, seed: u64) -> Self {
         self.jitter_seed = Some(seed);
@@ -135,6 +160,12 @@ impl RetryPolicy {
     }
 
     /// The largest number of requests per call.
+    ///
+    /// ```
+    /// use runner_api::retry::RetryPolicy;
+    ///
+    /// assert_eq!(RetryPolicy::default().attempts(), 5);
+    /// ```
     #[must_use]
     pub fn attempts(&self) -> u32 {
         self.attempts

@@ -39,6 +39,11 @@ pub struct ArtifactUpload {
 
 impl ArtifactUpload {
     /// An upload with defaults.
+    ///
+    /// ```
+    /// let upload = runner_api::ArtifactUpload::new("artifacts.zip");
+    /// assert_eq!(upload.format, None);
+    /// ```
     pub fn new(file_name: impl Into<String>) -> Self {
         Self {
             file_name: file_name.into(),

@@ -34,18 +34,42 @@ impl JobClient {
     }
 
     /// The job's id.
+    ///
+    /// ```
+    /// use runner_api::{ClientBuilder, JobToken};
+    ///
+    /// let client = ClientBuilder::new("https://gitlab.example.com")?.build()?;
+    /// assert_eq!(client.job(42, JobToken::new("glcbt-1")).id(), 42);
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
     /// The token that authenticates what is said.
+    ///
+    /// ```
+    /// use runner_api::{ClientBuilder, JobToken};
+    ///
+    /// let client = ClientBuilder::new("https://gitlab.example.com")?.build()?;
+    /// assert_eq!(client.job(42, JobToken::new("glcbt-1")).token(), &JobToken::new("glcbt-1"));
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn token(&self) -> &JobToken {
         &self.token
     }
 
     /// The same client with another retry policy.
+    ///
+    /// ```
+    /// use runner_api::{JobClient, retry::RetryPolicy};
+    ///
+    /// fn for_the_trace(job: &JobClient) -> JobClient {
+    ///     job.clone().with_retry(RetryPolicy::off())
+    /// }
+    /// ```
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.client = self.client.with_retry(retry);

@@ -53,6 +53,14 @@ impl RequestRate {
     }
 
     /// One request per `period` (1 ns to a day), one at a time.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use runner_api::RequestRate;
+    ///
+    /// let slow = RequestRate::every(Duration::from_secs(3));
+    /// assert_ne!(slow, RequestRate::every(Duration::from_secs(2)));
+    /// ```
     #[must_use]
     pub fn every(period: Duration) -> Self {
         let period = period.clamp(Duration::from_nanos(1), LONGEST_PERIOD);
@@ -60,6 +68,15 @@ impl RequestRate {
     }
 
     /// How many requests may go at once after a silence.
+    ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// use std::time::Duration;
+    /// use runner_api::RequestRate;
+    ///
+    /// let rate = RequestRate::every(Duration::from_secs(3)).with_burst(NonZeroU32::new(10).ok_or("never")?);
+    /// # Ok::<(), &str>(())
+    /// ```
     #[must_use]
     pub fn with_burst(mut self, burst: NonZeroU32) -> Self {
         self.burst = burst;

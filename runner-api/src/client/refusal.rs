@@ -45,6 +45,13 @@ pub enum JobRefusal {
 
 impl JobRefusal {
     /// Sorts an error.
+    ///
+    /// ```
+    /// use runner_api::{ClientBuilder, JobRefusal};
+    ///
+    /// let error = ClientBuilder::new("gitlab.example.com").unwrap_err();
+    /// assert_eq!(JobRefusal::of(&error), JobRefusal::Configuration);
+    /// ```
     #[must_use]
     pub fn of(error: &Error) -> Self {
         if error.is_configuration() {

@@ -33,6 +33,12 @@ pub struct JobRequest {
 
 impl JobRequest {
     /// A request without a session server, that may be held.
+    ///
+    /// ```
+    /// use runner_api::{JobRequest, RunnerCredentials};
+    ///
+    /// assert!(JobRequest::new(RunnerCredentials::new("glrt-token")).may_be_held);
+    /// ```
     #[must_use]
     pub fn new(credentials: RunnerCredentials) -> Self {
         Self { credentials, session: None, may_be_held: true }
@@ -58,6 +64,11 @@ pub struct SessionInfo {
 
 impl SessionInfo {
     /// A session at `url`.
+    ///
+    /// ```
+    /// let session = runner_api::SessionInfo::new("https://runner:8093/session/abc", "", "s3cret");
+    /// assert_eq!(session.url, "https://runner:8093/session/abc");
+    /// ```
     pub fn new(
         url: impl Into<String>,
         certificate: impl Into<String>,

@@ -31,11 +31,24 @@ pub struct RunnerCredentials {
 
 impl RunnerCredentials {
     /// Credentials without a system id.
+    ///
+    /// ```
+    /// use runner_api::RunnerCredentials;
+    ///
+    /// assert_eq!(RunnerCredentials::new("glrt-token").system_id, None);
+    /// ```
     pub fn new(token: impl Into<RunnerToken>) -> Self {
         Self { token: token.into(), system_id: None }
     }
 
     /// The same credentials with a system id.
+    ///
+    /// ```
+    /// use runner_api::RunnerCredentials;
+    ///
+    /// let credentials = RunnerCredentials::new("glrt-token").with_system_id("s_0123456789ab");
+    /// assert_eq!(credentials.system_id.as_deref(), Some("s_0123456789ab"));
+    /// ```
     #[must_use]
     pub fn with_system_id(mut self, system_id: impl Into<String>) -> Self {
         self.system_id = Some(system_id.into());
@@ -77,6 +90,11 @@ pub struct RegisterRequest {
 
 impl RegisterRequest {
     /// A registration with defaults.
+    ///
+    /// ```
+    /// let request = runner_api::RegisterRequest::new("GR1348941token");
+    /// assert!(request.run_untagged && request.locked && !request.paused);
+    /// ```
     pub fn new(token: impl Into<RegistrationToken>) -> Self {
         Self {
             token: token.into(),

@@ -47,6 +47,14 @@ pub enum PatchResult {
 impl PatchResult {
     /// What an answer to a piece that ends at `end` means: the job's status first, then the answer's. `range` is the
     /// answer's `Range`.
+    ///
+    /// ```
+    /// use http::StatusCode;
+    /// use runner_api::PatchResult;
+    ///
+    /// let result = PatchResult::of(StatusCode::RANGE_NOT_SATISFIABLE, None, 10, Some("0-4"));
+    /// assert_eq!(result, PatchResult::RangeMismatch { server_len: 4 });
+    /// ```
     #[must_use]
     pub fn of(status: StatusCode, job_status: Option<&JobStatus>, end: u64, range: Option<&str>) -> Self {
         match status {

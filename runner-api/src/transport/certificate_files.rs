@@ -38,6 +38,14 @@ pub struct CertificateFiles {
 
 impl CertificateFiles {
     /// The same with this CA file.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use runner_api::transport::CertificateFiles;
+    ///
+    /// let files = CertificateFiles::default().with_ca("/etc/ca.crt");
+    /// assert_eq!(files.ca.as_deref(), Some(Path::new("/etc/ca.crt")));
+    /// ```
     #[must_use]
     pub fn with_ca(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca = Some(path.into());
@@ -45,6 +53,14 @@ impl CertificateFiles {
     }
 
     /// The same with this client certificate and key.
+    ///
+    /// ```
+    /// use std::path::Path;
+    /// use runner_api::transport::CertificateFiles;
+    ///
+    /// let files = CertificateFiles::default().with_client("/etc/runner.crt", "/etc/runner.key");
+    /// assert_eq!(files.key.as_deref(), Some(Path::new("/etc/runner.key")));
+    /// ```
     #[must_use]
     pub fn with_client(mut self, certificate: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         self.certificate = Some(certificate.into());

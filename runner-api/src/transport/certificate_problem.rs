@@ -33,6 +33,13 @@ pub enum CertificateProblem {
 
 impl CertificateProblem {
     /// Whether it is about the client's own certificate, not the server's.
+    ///
+    /// ```
+    /// use runner_api::transport::CertificateProblem;
+    ///
+    /// assert!(CertificateProblem::OwnRefused.is_own());
+    /// assert!(!CertificateProblem::Expired.is_own());
+    /// ```
     #[must_use]
     pub fn is_own(self) -> bool {
         matches!(self, Self::OwnMissing | Self::OwnRefused)

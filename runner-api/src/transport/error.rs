@@ -23,11 +23,26 @@ pub struct TransportError {
 
 impl TransportError {
     /// An error of this kind with its cause.
+    ///
+    /// ```
+    /// use std::error::Error;
+    /// use runner_api::transport::{TransportError, TransportErrorKind};
+    ///
+    /// let error = TransportError::new(TransportErrorKind::Other, "connection reset");
+    /// assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("connection reset"));
+    /// ```
     pub fn new(kind: TransportErrorKind, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         Self { kind, source: source.into() }
     }
 
     /// What went wrong.
+    ///
+    /// ```
+    /// use runner_api::transport::{TransportError, TransportErrorKind};
+    ///
+    /// let error = TransportError::new(TransportErrorKind::Timeout, "nothing after 30 s");
+    /// assert_eq!(error.kind(), TransportErrorKind::Timeout);
+    /// ```
     #[must_use]
     pub fn kind(&self) -> TransportErrorKind {
         self.kind

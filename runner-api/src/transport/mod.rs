@@ -62,6 +62,17 @@ use async_trait::async_trait;
 pub trait Transport: Send + Sync + std::fmt::Debug {
     /// Sends `request`, whose URI is absolute.
     ///
+    /// ```no_run
+    /// use runner_api::transport::{Body, Transport, TransportError};
+    ///
+    /// # async fn example(transport: &dyn Transport) -> Result<(), TransportError> {
+    /// let request = http::Request::get("https://gitlab.example.com/api/v4/version");
+    /// let answer = transport.send(request.body(Body::empty()).unwrap()).await?;
+    /// println!("{}", answer.status());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// When no complete answer head was received: the [kind](TransportErrorKind) tells why.

@@ -35,11 +35,24 @@ pub struct TlsData {
 
 impl TlsData {
     /// Certificates to trust, as PEM text; empty when there are none to add.
+    ///
+    /// ```
+    /// use runner_api::transport::TlsData;
+    ///
+    /// assert_eq!(TlsData::new("-----BEGIN CERTIFICATE-----\n…").client_certificate(), None);
+    /// ```
     pub fn new(ca_chain: impl Into<Bytes>) -> Self {
         Self { ca_chain: ca_chain.into(), client: None }
     }
 
     /// The same with a client certificate and its key, both as PEM text.
+    ///
+    /// ```
+    /// use runner_api::transport::TlsData;
+    ///
+    /// let tls = TlsData::default().with_client("certificate", "key".into());
+    /// assert!(!tls.is_empty());
+    /// ```
     #[must_use]
     pub fn with_client(mut self, certificate: impl Into<Bytes>, key: SecretText) -> Self {
         self.client = Some((certificate.into(), key));
@@ -49,24 +62,50 @@ impl TlsData {
     /// Certificates with which the server can be verified, as PEM text: the exact content of the CA file when there is
     /// one, else the verified chain of the connection, the server's own certificate first and the trusted root last.
     /// Empty for plain HTTP.
+    ///
+    /// ```
+    /// use runner_api::transport::TlsData;
+    ///
+    /// assert_eq!(TlsData::new("chain").ca_chain(), b"chain");
+    /// ```
     #[must_use]
     pub fn ca_chain(&self) -> &[u8] {
         &self.ca_chain
     }
 
     /// The client certificate as PEM text, exactly as it was read.
+    ///
+    /// ```
+    /// use runner_api::transport::TlsData;
+    ///
+    /// let tls = TlsData::default().with_client("certificate", "key".into());
+    /// assert_eq!(tls.client_certificate(), Some(b"certificate".as_slice()));
+    /// ```
     #[must_use]
     pub fn client_certificate(&self) -> Option<&[u8]> {
         self.client.as_ref().map(|(certificate, _)| certificate.as_ref())
     }
 
     /// The key of the client certificate as PEM text.
+    ///
+    /// ```
+    /// use runner_api::transport::TlsData;
+    ///
+    /// let tls = TlsData::default().with_client("certificate", "key".into());
+    /// assert_eq!(tls.client_key(), Some(&"key".into()));
+    /// ```
     #[must_use]
     pub fn client_key(&self) -> Option<&SecretText> {
         self.client.as_ref().map(|(_, key)| key)
     }
 
     /// Whether there is nothing to tell a job.
+    ///
+    /// ```
+    /// use runner_api::transport::TlsData;
+    ///
+    /// assert!(TlsData::default().is_empty());
+    /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ca_chain.is_empty() && self.client.is_none()

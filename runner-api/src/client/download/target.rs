@@ -27,12 +27,42 @@ use tokio::io::{AsyncSeekExt, AsyncWriteExt};
 #[async_trait]
 pub trait DownloadTarget: Send {
     /// Forgets everything that was written.
+    ///
+    /// ```
+    /// use runner_api::DownloadTarget;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let mut target = b"half".to_vec();
+    /// target.reset().await?;
+    /// assert!(target.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     async fn reset(&mut self) -> io::Result<()>;
 
     /// Appends a piece.
+    ///
+    /// ```
+    /// use runner_api::DownloadTarget;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let mut target = b"one ".to_vec();
+    /// DownloadTarget::write(&mut target, "two".into()).await?;
+    /// assert_eq!(target, b"one two");
+    /// # Ok::<(), std::io::Error>(())
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     async fn write(&mut self, piece: Bytes) -> io::Result<()>;
 
     /// Whether [`write_at`](Self::write_at) can be used, so that parts may come in any order. Default: no.
+    ///
+    /// ```
+    /// use runner_api::DownloadTarget;
+    ///
+    /// assert!(Vec::<u8>::new().can_write_at());
+    /// ```
     fn can_write_at(&self) -> bool {
         false
     }
@@ -59,6 +89,18 @@ pub trait DownloadTarget: Send {
     }
 
     /// Everything was written.
+    ///
+    /// ```
+    /// use runner_api::DownloadTarget;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let mut target = Vec::new();
+    /// target.write("everything".into()).await?;
+    /// target.finish().await?;
+    /// # Ok::<(), std::io::Error>(())
+    /// # })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     async fn finish(&mut self) -> io::Result<()> {
         Ok(())
     }

@@ -53,6 +53,13 @@ enum Source {
 
 impl HttpTransport {
     /// Begins with the defaults of the official runner.
+    ///
+    /// ```
+    /// use runner_api::transport::HttpTransport;
+    ///
+    /// let transport = HttpTransport::builder().build()?;
+    /// # Ok::<(), runner_api::Error>(())
+    /// ```
     #[must_use]
     pub fn builder() -> HttpTransportBuilder {
         HttpTransportBuilder::default()
@@ -62,6 +69,14 @@ impl HttpTransport {
     /// crate does both. Nothing is known of its TLS: its answers carry no
     /// [`TlsData`](super::TlsData). To change single settings,
     /// [`HttpTransportBuilder::customize`] is the better way.
+    ///
+    /// ```
+    /// use runner_api::transport::HttpTransport;
+    ///
+    /// fn transport(client: reqwest::Client) -> HttpTransport {
+    ///     HttpTransport::from_reqwest(client)
+    /// }
+    /// ```
     #[must_use]
     pub fn from_reqwest(client: reqwest::Client) -> Self {
         Self { source: Source::Given(client), answer_timeout: Connections::default().answer_timeout }

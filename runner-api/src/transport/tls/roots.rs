@@ -28,6 +28,10 @@ pub struct TrustedRoots(Arc<OnceLock<RootSet>>);
 
 impl TrustedRoots {
     /// The operating system's. Where it keeps them may be overridden by `SSL_CERT_FILE` and `SSL_CERT_DIR`.
+    ///
+    /// ```
+    /// let shared = runner_api::transport::TrustedRoots::system();
+    /// ```
     #[must_use]
     pub fn system() -> Self {
         Self::default()
