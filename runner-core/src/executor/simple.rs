@@ -357,7 +357,12 @@ async fn run_stage<E: Executor>(
     let mut executor = executor.lock().await;
     let cancel = CancellationToken::new();
     let killed = async {
-        let mut end = after(requested(&mut stop).await);
+        let grace = requested(&mut stop).await;
+        if grace.is_zero() {
+            // A kill is no request: the executor is not told, it is dropped.
+            return;
+        }
+        let mut end = after(grace);
         cancel.cancel();
         loop {
             tokio::select! {
@@ -433,10 +438,12 @@ mod tests {
             _: &StageKey,
             _: StageInput,
             output: &mut Output,
-            _: CancellationToken,
+            cancel: CancellationToken,
         ) -> Result<StageEnd, EnvironmentError> {
             output.write(OutputStream::Stdout, "words").await;
             assert!(!self.panics, "as asked");
+            cancel.cancelled().await;
+            output.write(OutputStream::Stdout, "was asked").await;
             std::future::pending().await
         }
     }
@@ -484,7 +491,16 @@ mod tests {
             },
             ask
         );
-        assert_eq!(seen, ["words", "killed by signal 9"]);
+        assert_eq!(seen, ["words", "was asked", "killed by signal 9"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_kill_is_not_announced() {
+        let (environment, key) = (environment(false), StageKey::new(0, "step_script", 1));
+        environment.start(&key, input()).await.unwrap();
+        tokio::task::yield_now().await;
+        environment.stop(&key, Stop::Kill).await.unwrap();
+        assert_eq!(events(&environment, &key).await, ["words", "killed by signal 9"]);
     }
 
     #[tokio::test]

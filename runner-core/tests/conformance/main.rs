@@ -4,6 +4,7 @@
 mod broken;
 mod broken_stream;
 mod fault;
+mod judge;
 mod reference;
 mod table;
 
