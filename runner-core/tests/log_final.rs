@@ -25,7 +25,7 @@ async fn end(server: &Server, state: FinalState) -> (Delivery, Duration) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_rest_of_the_log_goes_first_then_the_state() {
+async fn scenario_69_the_rest_of_the_log_goes_first_then_the_state() {
     let server = Server::new();
     server.set_interval(Duration::from_secs(60));
     let mut job = Job::simple(&server).await;
@@ -58,7 +58,7 @@ async fn a_failure_tells_reason_and_exit_code() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_empty_log_has_the_checksum_of_nothing() {
+async fn scenario_65_an_empty_log_has_the_checksum_of_nothing() {
     let server = Server::new();
     let job = Job::simple(&server).await;
     job.log.finish().await.unwrap();
@@ -82,7 +82,7 @@ async fn not_completed_is_asked_again_after_the_servers_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_412_the_whole_log_is_sent_again() {
+async fn scenario_71_after_412_the_whole_log_is_sent_again() {
     let server = Server::new();
     let mut job = Job::simple(&server).await;
     job.print("hello\n").await;
@@ -107,7 +107,7 @@ async fn a_server_that_always_finds_the_log_wrong_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_final_update_that_is_refused_is_the_end() {
+async fn scenario_73_a_final_update_that_is_refused_is_the_end() {
     for fault in [Fault::Status(404), Fault::Forbidden(None), Fault::Forbidden(Some(JobStatus::Canceled))] {
         let server = Server::new();
         let mut job = Job::simple(&server).await;
@@ -154,7 +154,7 @@ async fn connection_losses_at_the_end_cost_no_intervals() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_patch_that_fails_holds_the_state_back() {
+async fn scenario_75_a_patch_that_fails_holds_the_state_back() {
     let server = Server::new();
     server.fail_patches((0..6).map(|_| Fault::Status(500)));
     let (delivery, _) = end(&server, FinalState::Success).await;
@@ -165,7 +165,7 @@ async fn a_patch_that_fails_holds_the_state_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unknown_or_refused_log_does_not_hold_the_state_back() {
+async fn scenario_51_an_unknown_or_refused_log_does_not_hold_the_state_back() {
     for fault in [Fault::Status(404), Fault::Forbidden(None)] {
         let server = Server::new();
         server.fail_patches((0..100).map(|_| fault.clone()));

@@ -93,7 +93,7 @@ fn with_timestamps(secrets: &[&str], timestamps: bool) -> FilterSettings {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_masked_value_split_at_every_byte_boundary_never_reaches_the_wire() {
+async fn scenario_61_a_masked_value_split_at_every_byte_boundary_never_reaches_the_wire() {
     for timestamps in [false, true] {
         for (secret, false_start) in SECRETS {
             let settings = with_timestamps(&[secret], timestamps);
@@ -222,7 +222,7 @@ async fn sections_are_written_only_if_the_server_wants_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_timestamps_every_line_has_a_header_and_nothing_waits_for_its_end() {
+async fn scenario_67_with_timestamps_every_line_has_a_header_and_nothing_waits_for_its_end() {
     let server = Server::new();
     let settings = with_timestamps(&[], true);
     let mut job = Job::start(&server, LogStorage::memory(), settings, SenderSettings::default()).await;

@@ -45,7 +45,7 @@ async fn a_chatty_job_is_sent_once_per_interval() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_buffered_goes_in_one_burst_of_pieces_of_one_mebibyte() {
+async fn scenario_49_what_is_buffered_goes_in_one_burst_of_pieces_of_one_mebibyte() {
     let server = Server::new();
     let mut job = Job::simple(&server).await;
     job.print("a").await;
@@ -61,7 +61,7 @@ async fn what_is_buffered_goes_in_one_burst_of_pieces_of_one_mebibyte() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_servers_interval_is_honoured() {
+async fn scenario_57_the_servers_interval_is_honoured() {
     for (asked, expected) in [(60, 60), (7200, 15 * 60)] {
         let server = Server::new();
         server.set_interval(secs(f64::from(asked)));
@@ -176,7 +176,7 @@ async fn a_stalled_patch_is_given_up_and_never_holds_up_the_keep_alive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_keep_alive_says_what_the_server_should_have() {
+async fn scenario_59_the_keep_alive_says_what_the_server_should_have() {
     let server = Server::new();
     let mut job = Job::simple(&server).await;
     job.print("hello").await;
@@ -206,7 +206,7 @@ async fn the_keep_alive_is_silent_while_the_server_hears_of_the_job() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancel_is_told_by_patch_and_by_keep_alive() {
+async fn scenario_54_a_cancel_is_told_by_patch_and_by_keep_alive() {
     let server = Server::new();
     let mut job = Job::simple(&server).await;
     let mut directive = job.sender.directive();
@@ -224,7 +224,7 @@ async fn a_cancel_is_told_by_patch_and_by_keep_alive() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_abort_is_told_by_403_by_job_status_and_by_404_on_put() {
+async fn scenario_52_53_an_abort_is_told_by_403_by_job_status_and_by_404_on_put() {
     let patch_faults = [
         Fault::Forbidden(None),
         Fault::Forbidden(Some(JobStatus::Canceled)),

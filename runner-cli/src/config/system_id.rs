@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_kept() {
+    fn scenario_25_it_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let config = folder.path().join("config.toml");
         let first = SystemId::beside(&config, None);

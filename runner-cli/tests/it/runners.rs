@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::{Answer, GitLab, Surroundings};
-use runner_coordinator::core::NewRunner;
+use runner_coordinator::core::{Endpoint, NewRunner};
 use secrecy::{ExposeSecret, SecretString};
 
 const REGISTRATION: &str = "GR1348941registration";
@@ -74,6 +74,29 @@ fn a_runner_of_gitlab_is_registered() {
             .collect::<Vec<_>>()
     });
     assert_eq!(managers, [system_id]);
+}
+
+#[test]
+fn scenario_17_what_is_set_in_gitlab_is_not_set_here() {
+    let (surroundings, gitlab) = (Surroundings::new(), GitLab::start());
+    let token = created(&gitlab);
+    let url = gitlab.url();
+    let register = |flag: &str| {
+        let common =
+            ["register", "--non-interactive", "--url", &url, "--executor", "shell", "--tag-list", "x"];
+        surroundings.runner(&[&common[..], &[flag, &token]].concat())
+    };
+    let requests = |endpoint| gitlab.handle().with(|coordinator, _| coordinator.request_count(endpoint));
+
+    let refused = register("--token").expect(2);
+    assert!(refused.err.contains("are set there, not here"), "{refused:?}");
+    assert_eq!(requests(Endpoint::Verify), 0);
+
+    // Given as a registration token, as old scripts do it, they are ignored.
+    let registered = register("--registration-token").expect(0);
+    assert!(registered.err.contains("ignored here"), "{registered:?}");
+    assert_eq!((requests(Endpoint::Verify), requests(Endpoint::Register)), (1, 0));
+    assert!(surroundings.read_config().contains("executor = \"shell\""));
 }
 
 #[test]

@@ -77,7 +77,7 @@ async fn errors_that_stay_are_not_tried_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_cancel_before_the_script_leaves_nothing_to_do() {
+async fn scenario_55_a_cancel_before_the_script_leaves_nothing_to_do() {
     let rig = Rig::in_process();
     let fake = Fake::new().prepare_talks();
     let running = rig.start(fake.clone());

@@ -317,7 +317,7 @@ async fn a_server_that_is_down_is_asked_again_and_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_in_trouble_is_asked_in_the_usual_rhythm() {
+async fn scenario_31_a_server_in_trouble_is_asked_in_the_usual_rhythm() {
     let rig = Rig::in_process();
     rig.gitlab.fault("request_job:*:500");
     let running = rig.start(Fake::new());

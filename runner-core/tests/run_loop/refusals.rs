@@ -129,7 +129,7 @@ async fn an_unreadable_payload_is_failed_with_the_reason_in_its_log() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn options_that_would_be_ignored_refuse_the_job() {
+async fn scenario_37_options_that_would_be_ignored_refuse_the_job() {
     for pointer in ["image", "services"] {
         let rig = Rig::in_process();
         let fake = Fake::new();

@@ -34,7 +34,7 @@ async fn drain_finishes_what_runs_and_takes_nothing_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn drain_abandons_a_request_that_is_held() {
+async fn scenario_39_drain_abandons_a_request_that_is_held() {
     let rig = Rig::in_process_with(Options::default());
     let fake = Fake::new();
     let running = rig.start(fake.clone());

@@ -70,7 +70,7 @@ fn after_a_broken_direct_download_the_server_itself_is_asked() {
 }
 
 #[test]
-fn refusals_are_final_and_failures_are_repeated_twice() {
+fn scenario_87_refusals_are_final_and_failures_are_repeated_twice() {
     for (status, tries, fatal) in [
         ("404 Not Found", 1, "FATAL: file does not exist"),
         ("403 Forbidden", 1, "FATAL: permission denied"),

@@ -91,7 +91,7 @@ fn gzip_members_and_a_raw_file() {
 }
 
 #[test]
-fn nothing_to_upload_is_no_failure() {
+fn scenario_83_nothing_to_upload_is_no_failure() {
     let project = Project::new(&[]);
     // Nobody listens there: a request would fail.
     let ended =
@@ -108,7 +108,7 @@ fn nothing_to_upload_is_no_failure() {
 }
 
 #[test]
-fn a_failing_server_is_tried_three_times_and_the_archive_made_anew() {
+fn scenario_81_a_failing_server_is_tried_three_times_and_the_archive_made_anew() {
     let project = Project::new(&[("a", "A")]);
     let answers = (0..3).map(|_| answer("400 Bad Request", "")).collect();
     let server = Server::new(answers);
@@ -122,6 +122,17 @@ fn a_failing_server_is_tried_three_times_and_the_archive_made_anew() {
 }
 
 #[test]
+fn scenario_81_an_unavailable_server_is_tried_six_times_with_five_requests_each() {
+    let project = Project::new(&[("a", "A")]);
+    let answers = (0..30).map(|_| answer("503 Service Unavailable", "")).collect();
+    let server = Server::new(answers);
+    let ended = project.upload(&server.url, &["--path", "a"]);
+    assert_eq!(ended.code, 1);
+    assert_eq!(ended.log.matches("Retrying...").count(), 5, "{}", ended.log);
+    assert_eq!(server.requests().len(), 30);
+}
+
+#[test]
 fn a_later_success_counts() {
     let project = Project::new(&[("a", "A")]);
     let server = Server::new(vec![answer("400 Bad Request", ""), answer("201 Created", "")]);
@@ -130,7 +141,7 @@ fn a_later_success_counts() {
 }
 
 #[test]
-fn refusals_are_final() {
+fn scenario_81_refusals_are_final() {
     for (status, message) in [("403 Forbidden", "permission denied"), ("413 Payload Too Large", "too large")]
     {
         let project = Project::new(&[("a", "A")]);

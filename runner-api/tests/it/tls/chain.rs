@@ -13,7 +13,7 @@ fn certificates(pem: &[u8]) -> Vec<CertificateDer<'static>> {
 }
 
 #[tokio::test]
-async fn scenario_a7_the_verified_chain_is_told_leaf_first() {
+async fn scenario_07_the_verified_chain_is_told_leaf_first() {
     let (top, stranger) = (root("top"), root("stranger"));
     let (upper, lower) = (intermediate("upper", &top), intermediate("lower", &intermediate("x", &stranger)));
     let middle = intermediate("middle", &upper);
@@ -38,7 +38,7 @@ async fn scenario_a7_the_verified_chain_is_told_leaf_first() {
 }
 
 #[tokio::test]
-async fn scenario_a7_a_chain_with_its_root_is_told_once() {
+async fn scenario_07_a_chain_with_its_root_is_told_once() {
     let top = root("top");
     let issued = issue(&top, "localhost").with(top.der());
     let server = Server::tls(&issued).await;
@@ -52,7 +52,7 @@ async fn scenario_a7_a_chain_with_its_root_is_told_once() {
 }
 
 #[tokio::test]
-async fn scenario_a7_plain_http_has_no_chain() {
+async fn scenario_07_plain_http_has_no_chain() {
     let server = Server::plain(NO_JOB).await;
     let client = client(&server, "127.0.0.1", strict());
     ask(&client).await.unwrap();

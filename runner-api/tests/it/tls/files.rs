@@ -43,7 +43,7 @@ impl Folder {
 }
 
 #[tokio::test]
-async fn scenario_a5_the_certificate_of_the_host_is_found_and_told_byte_by_byte() {
+async fn scenario_05_the_certificate_of_the_host_is_found_and_told_byte_by_byte() {
     let authority = root("one");
     let folder = Folder::new();
     let content = format!("Our authority, since 2001\r\n\r\n{}\n\n", authority.pem());
@@ -57,7 +57,7 @@ async fn scenario_a5_the_certificate_of_the_host_is_found_and_told_byte_by_byte(
 }
 
 #[tokio::test]
-async fn scenario_a9_replaced_files_count_from_the_next_request() {
+async fn scenario_09_replaced_files_count_from_the_next_request() {
     let (old, new) = (root("old"), root("new"));
     let (old_client, new_client) = (issue(&old, "runner"), issue(&new, "runner"));
     let folder = Folder::new();

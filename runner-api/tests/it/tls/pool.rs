@@ -16,7 +16,7 @@ fn entry(pool: &ClientPool, key: ClientKey, script: &Script) -> Client {
 }
 
 #[tokio::test]
-async fn scenario_a11_the_same_entries_share_the_queue_position() {
+async fn scenario_11_the_same_entries_share_the_queue_position() {
     let position = |position: &'static str| with(204, &[("X-GitLab-Last-Update", position)], "");
     let script = Script::new([position("one"), position("two"), position("three"), position("four")]);
     let pool = ClientPool::default();
@@ -34,7 +34,7 @@ async fn scenario_a11_the_same_entries_share_the_queue_position() {
 }
 
 #[test]
-fn scenario_a11_files_and_addresses_are_part_of_the_runner() {
+fn scenario_11_files_and_addresses_are_part_of_the_runner() {
     let keys = [
         key("a"),
         key("b"),

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn any_number_of_prefixes_is_active() {
+    fn scenario_63_any_number_of_prefixes_is_active() {
         let prefixes: Vec<String> = (0..40).map(|i| format!("prefix{i:02}-")).collect();
         let prefixes: Vec<&str> = prefixes.iter().map(String::as_str).collect();
         check(&prefixes, "prefix00-a prefix39-b", "prefix00-[MASKED] prefix39-[MASKED]");
