@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
 
-/// A request that has no answer for so long is held by the server: it has looked for a job and has none to give out any
-/// more. Giving it up loses nothing.
+/// A request that may be held and has no answer for so long is held: the server has nothing to give out on it. Should it have
+/// looked for a job for all that time, and found one, the job waits for its acceptance in vain and GitLab takes it back.
 const SURELY_HELD: Duration = Duration::from_secs(10);
 
 /// The shares of all runners, served in the order of asking. Runners are told apart by their short tokens.
@@ -79,7 +79,8 @@ impl Common {
         self.runners.iter().filter(could_ask).count() <= self.shares.available_permits()
     }
 
-    /// Waits until a request of this runner, sent now, is better given up: it is held, and another runner waits.
+    /// Waits until a request of this runner that is sent now and may be held is better given up: it is held, and another
+    /// runner waits.
     pub(super) async fn request_is_in_the_way(&self, runner: &str) {
         sleep(SURELY_HELD).await;
         loop {

@@ -150,6 +150,8 @@ fn no_turn(runner: &Runner, error: &AcquireError) -> Pause {
 /// Sends one request. `None`: the manager stops.
 async fn ask(runner: &Arc<Runner>, shared: &Arc<Shared>, request: &JobRequest, turn: Turn) -> Option<Pause> {
     let interval = runner.poll.check_interval;
+    // Without a queue position GitLab holds nothing: an answer that does not come is only slow, and may bring a job.
+    let held = request.may_be_held && runner.context.client.last_update().is_some();
     let answer = tokio::select! {
         biased;
         () = shared.stop.cancelled() => {
@@ -157,7 +159,7 @@ async fn ask(runner: &Arc<Runner>, shared: &Arc<Shared>, request: &JobRequest, t
             return None;
         }
         answer = runner.context.client.request_job(request) => answer,
-        () = shared.common.request_is_in_the_way(runner.key()) => {
+        () = shared.common.request_is_in_the_way(runner.key()), if held => {
             tracing::debug!(runner = %runner.name(), "a request that is held makes room for another runner");
             turn.give_back(runner).await;
             return Some(Pause::UntilChanged(interval));

@@ -60,6 +60,18 @@ async fn scenario_29_a_request_that_is_held_does_not_keep_another_runner_from_as
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_that_is_only_slow_is_not_given_up() {
+    let rig = Rig::in_process_with(Options::default());
+    // The job is assigned at once; the answer that hands it out takes its time.
+    rig.gitlab.fault("request_job:1:delay=15s");
+    let running = rig.start_with(two_runners(&rig));
+    let job = rig.gitlab.enqueue_tagged(Payload::new(["true"]), "one");
+    assert_eq!(rig.gitlab.finished(job).await, JobState::Success);
+    running.drain().await;
+    rig.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_request_that_is_held_makes_room_when_there_is_less_of_it() {
     let rig = Rig::in_process_with(Options::default());
     let fake = Fake::new().on("step_script", Act::held());
