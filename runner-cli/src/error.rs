@@ -79,6 +79,17 @@ impl CliError {
     }
 }
 
+/// An error with its causes, in one line.
+pub(crate) fn in_one_line(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(source) = cause {
+        text.push_str(&format!(": {source}"));
+        cause = source.source();
+    }
+    text
+}
+
 /// Says an error and its causes on standard error.
 pub(crate) fn report(error: &CliError) -> ExitCode {
     let mut text = format!("error: {error}");

@@ -4,7 +4,7 @@ use runner_api::transport::{CertificateFiles, HttpTransport, ProxySettings, Trus
 use runner_api::{BaseUrl, Client, ClientBuilder, ClientKey, ClientPool, Error, RunnerInfo, SecretText};
 
 use crate::config::{self, Resolved, Tls};
-use crate::error::CliError;
+use crate::error::{CliError, in_one_line};
 use crate::host::Host;
 
 /// Name and version under which GitLab knows this program.
@@ -69,6 +69,10 @@ fn certificate_files(host: &Host, tls: &Tls, url: &BaseUrl) -> CertificateFiles 
     }
     if let Some((certificate, key)) = &tls.client {
         files = files.with_client(certificate, key);
+    }
+    // No reason to give up: the file may come later, and the system's certificates may do.
+    if let Err(error) = files.check() {
+        tracing::warn!("{}: {}", url.as_str(), in_one_line(&error));
     }
     let configuration = config::default_path(host.uid == 0, host.home().as_deref());
     files.discover(&configuration.with_file_name("certs"), url)

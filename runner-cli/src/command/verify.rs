@@ -7,7 +7,7 @@ use runner_api::RunnerCredentials;
 use super::{Context, client, select::Selector};
 use crate::args::VerifyArgs;
 use crate::config::{Edit, Resolved};
-use crate::error::{CliError, Exit};
+use crate::error::{CliError, Exit, in_one_line};
 
 /// What GitLab said about one entry.
 enum Answer {
@@ -76,7 +76,7 @@ fn say(entry: &Resolved, answer: &Answer) -> Result<(), CliError> {
         Answer::Valid => "is valid".to_owned(),
         Answer::Removed => "is removed".to_owned(),
         Answer::Unclear(error) => match std::error::Error::source(error) {
-            Some(source) => format!("failed, nothing is known: {source}"),
+            Some(source) => format!("failed, nothing is known: {}", in_one_line(source)),
             None => format!("failed, nothing is known: {error}"),
         },
     };

@@ -266,6 +266,16 @@ fn removed_runners_are_found_and_deleted() {
 }
 
 #[test]
+fn a_certificate_file_that_is_not_there_is_said() {
+    let surroundings = Surroundings::new();
+    let text = entry("mine", "http://127.0.0.1:1", "glrt-a") + "  tls-ca-file = \"/nonexistent/ca.crt\"\n";
+    std::fs::write(surroundings.config(), text).unwrap();
+    let answer = surroundings.runner(&["verify"]).expect(1);
+    assert!(answer.err.contains("the CA file /nonexistent/ca.crt cannot be read"), "{answer:?}");
+    assert!(answer.out.contains("Connection refused"), "{answer:?}");
+}
+
+#[test]
 fn an_unreachable_instance_removes_nothing() {
     let surroundings = Surroundings::new();
     // Bound and closed again: nobody listens there.
