@@ -1,7 +1,7 @@
-//! A custom executor of less than two hundred lines, and the run loop running a job with it.
+//! A custom executor in about 150 lines, and the run loop running a job with it.
 //!
-//! That it keeps its promises is shown by `tests/conformance.rs`, in one line. It starts a plain `sh` per stage in a folder of its own. Everything else — stages, sections, masking, timeouts, the log,
-//! the final state — is the core's.
+//! It starts a plain `sh` per stage in a folder of its own. Everything else — stages, sections, masking, timeouts, the log, the
+//! final state — is the core's. That it keeps its promises is shown by `tests/conformance.rs`, in one line.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
