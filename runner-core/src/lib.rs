@@ -17,6 +17,7 @@
 //! | [`journal`] | what survives the death of the manager |
 //! | [`run`] | the run of one job |
 //! | [`manager`] | the run loop: polls, keeps slots, starts runs, stops in order |
+//! | [`observe`] | what happens to jobs, as typed events |
 //! | [`task`] | who runs tasks, as a parameter |
 //! | [`time`] | wall-clock time as a parameter |
 //! | `conformance` | with the feature of that name: the suite by which an executor proves itself |
@@ -27,6 +28,7 @@ pub mod executor;
 pub mod journal;
 pub mod log;
 pub mod manager;
+pub mod observe;
 pub mod plan;
 pub mod run;
 pub mod script;

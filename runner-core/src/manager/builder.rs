@@ -10,6 +10,7 @@ use super::runner::Runner;
 use super::shared::Shared;
 use crate::executor::Provider;
 use crate::journal::Journal;
+use crate::observe::{NoObserver, Observer};
 use crate::run::RunnerContext;
 use crate::settings::{JobSettings, PollSettings, RunnerIdentity};
 use crate::task::{Spawner, TokioSpawner};
@@ -41,6 +42,7 @@ pub struct ManagerBuilder {
     concurrent: Option<usize>,
     clock: Option<Arc<dyn Clock>>,
     spawner: Option<Arc<dyn Spawner>>,
+    observer: Option<Arc<dyn Observer>>,
 }
 
 impl ManagerBuilder {
@@ -68,9 +70,16 @@ impl ManagerBuilder {
         self
     }
 
+    /// Who hears of what happens to jobs; nobody when not given.
+    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
+        self
+    }
+
     /// Makes the manager. `journal` is where accepted jobs are written down; `program` is what the manager calls itself.
     pub fn build(self, journal: &Arc<dyn Journal>, program: &Program) -> Manager {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
+        let observer = self.observer.unwrap_or_else(|| Arc::new(NoObserver));
         let runners = self.entries.into_iter().map(|entry| {
             let context = RunnerContext {
                 client: entry.client.with_info(crate::run::info(&*entry.provider, program)),
@@ -81,6 +90,7 @@ impl ManagerBuilder {
                 tls: entry.tls,
                 journal: Arc::clone(journal),
                 clock: Arc::clone(&clock),
+                observer: Arc::clone(&observer),
             };
             Arc::new(Runner::new(context, entry.poll))
         });

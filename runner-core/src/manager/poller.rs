@@ -13,6 +13,7 @@ use super::shared::{self, Shared};
 use super::slots::SlotLease;
 use crate::executor::{AcquireError, Capacity, Cause, EnvironmentError, JobKey, Reservation};
 use crate::journal::{Assignment, ClientCertificate, FORMAT_VERSION, JournalError};
+use crate::observe::Happening;
 use crate::run::{JobControl, JobTask, Refusal, RunnerContext, guarded, run_job};
 use crate::variables::TlsFiles;
 
@@ -226,6 +227,14 @@ async fn accept(runner: &Arc<Runner>, shared: &Arc<Shared>, job: Job, turn: Turn
         }
     };
     tracing::info!(job = %key, name = %job.job_info.name, project = job.job_info.project_id, "job accepted");
+    context.tell(
+        &key,
+        Happening::Accepted {
+            name: job.job_info.name.clone(),
+            project: job.job_info.project_id,
+            slots: assignment.slots,
+        },
+    );
     let control = JobControl::new();
     let listed = shared::Job { name: job.job_info.name.clone(), control: control.clone() };
     let Turn { reservation, permits } = turn;

@@ -6,8 +6,9 @@ use runner_api::{Client, Job, JobClient};
 
 use super::JobControl;
 use super::limits::LONGEST;
-use crate::executor::{JobContext, Provider, Reservation};
+use crate::executor::{JobContext, JobKey, Provider, Reservation};
 use crate::journal::{Assignment, Journal};
+use crate::observe::{Event, Happening, Observer};
 use crate::settings::{JobSettings, RunnerIdentity};
 use crate::time::Clock;
 use crate::variables::{Program, TlsFiles, VariableInputs, Variables};
@@ -23,6 +24,15 @@ pub(crate) struct RunnerContext {
     pub(crate) tls: TlsFiles,
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl RunnerContext {
+    /// Tells the observer.
+    pub(crate) fn tell(&self, job: &JobKey, happening: Happening) {
+        let event = Event { at: self.clock.now(), job: job.clone(), happening };
+        crate::observe::tell(&*self.observer, &event);
+    }
 }
 
 /// One accepted job.
@@ -39,6 +49,11 @@ pub(crate) struct JobTask {
 impl JobTask {
     pub(super) fn job(&self) -> &Job {
         &self.job
+    }
+
+    /// Tells the observer.
+    pub(super) fn tell(&self, happening: Happening) {
+        self.runner.tell(&self.assignment.key, happening);
     }
 
     /// The line to GitLab for this job.

@@ -7,6 +7,7 @@ use super::record::Record;
 use super::refuse::Refusal;
 use crate::journal::Verdict;
 use crate::log::{Delivery, FinalState, JobLog, TraceSender};
+use crate::observe::{Happening, Report};
 
 /// Writes the verdict down, then tells GitLab the rest of the log and the final state, until it has both. The record is
 /// removed then, and kept for the next start when GitLab could not be told.
@@ -31,13 +32,16 @@ pub(super) async fn deliver(
         Delivery::Delivered => {
             tracing::info!(job = %key, failure = ?verdict.failure, exit_code = verdict.exit_code, "job finished");
             record.remove();
+            task.tell(Happening::Reported(Report::Delivered));
         }
         Delivery::RejectedByServer(why) => {
             tracing::info!(job = %key, %why, "GitLab wants nothing more of this job");
             record.remove();
+            task.tell(Happening::Reported(Report::Unwanted(why)));
         }
         Delivery::GivenUp(why) => {
             tracing::error!(job = %key, %why, "the job's end could not be reported; it is kept for the next start");
+            task.tell(Happening::Reported(Report::Kept(why)));
         }
         // The sender ended before its time: the state at least is told without it.
         Delivery::Interrupted => {
@@ -51,9 +55,13 @@ pub(super) async fn deliver(
 pub(super) async fn give_back(task: &JobTask, record: &Record, verdict: Verdict, text: Option<String>) {
     let known = &task.job().features.failure_reasons;
     let refusal = Refusal { verdict, known, text, tries: task.runner.settings.final_update_tries };
-    if refusal.tell(&task.client()).await {
+    let report = if refusal.tell(&task.client()).await {
         record.remove();
-    }
+        Report::Delivered
+    } else {
+        Report::Kept("GitLab could not be told of the job's end".to_owned())
+    };
+    task.tell(Happening::Reported(report));
 }
 
 /// The verdict in words that the server knows.

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::JobControl;
 use crate::journal::CancelState;
+use crate::observe::StageResult;
 
 /// The longest time that is waited for anything: longer limits are those of a server or user who means "for ever", and a
 /// point in time behind them cannot be computed.
@@ -52,6 +53,19 @@ pub(super) enum StopReason {
 }
 
 impl StopReason {
+    /// For observers.
+    pub(super) fn result(self) -> StageResult {
+        let of =
+            |limit: TimeLimit| StageResult::TimedOut { what: limit.what.to_owned(), limit: limit.length };
+        match self {
+            Self::Canceled => StageResult::Stopped(CancelState::Graceful),
+            Self::Aborted => StageResult::Stopped(CancelState::Abort),
+            Self::Interrupted => StageResult::Stopped(CancelState::Interrupted),
+            Self::InterruptedAtOnce => StageResult::Stopped(CancelState::InterruptedAtOnce),
+            Self::JobTimeout(limit) | Self::StageTimeout(limit) => of(limit),
+        }
+    }
+
     /// Whether time is over, and not patience.
     pub(super) fn is_timeout(self) -> bool {
         matches!(self, Self::JobTimeout(_) | Self::StageTimeout(_))

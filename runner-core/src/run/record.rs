@@ -4,14 +4,15 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::JobControl;
-use super::context::JobTask;
+use super::context::{JobTask, RunnerContext};
 use crate::executor::JobKey;
-use crate::journal::{Journal, Progress};
+use crate::journal::Progress;
+use crate::observe::{Happening, changes};
 
 /// A job's progress with the journal that keeps it.
 #[derive(Debug)]
 pub(super) struct Record {
-    journal: Arc<dyn Journal>,
+    runner: Arc<RunnerContext>,
     key: JobKey,
     control: JobControl,
     progress: Mutex<Progress>,
@@ -21,7 +22,7 @@ impl Record {
     /// The record of a job that has come as far as `progress` says. Nothing is written yet.
     pub(super) fn of(task: &JobTask, progress: Progress) -> Self {
         Self {
-            journal: task.runner.journal.clone(),
+            runner: Arc::clone(&task.runner),
             key: task.assignment.key.clone(),
             control: task.control.clone(),
             progress: Mutex::new(progress),
@@ -33,12 +34,20 @@ impl Record {
     /// A journal that cannot be written does not stop a job that runs: it only means that its end may be reported as a
     /// system failure if this process dies, too.
     pub(super) fn update(&self, change: impl FnOnce(&mut Progress)) {
+        for happening in self.write(change) {
+            self.runner.tell(&self.key, happening);
+        }
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Progress)) -> Vec<Happening> {
         let mut progress = self.lock();
+        let before = progress.clone();
         change(&mut progress);
         progress.cancel = self.control.state().or(progress.cancel);
-        if let Err(error) = self.journal.save(&self.key, &progress) {
+        if let Err(error) = self.runner.journal.save(&self.key, &progress) {
             tracing::error!(job = %self.key, %error, "the job's progress cannot be written down");
         }
+        changes(&before, &progress)
     }
 
     /// Writes down what the job is asked for as soon as it is asked.
@@ -61,7 +70,7 @@ impl Record {
 
     /// Forgets the job: it is over and GitLab knows.
     pub(super) fn remove(&self) {
-        if let Err(error) = self.journal.remove(&self.key) {
+        if let Err(error) = self.runner.journal.remove(&self.key) {
             tracing::warn!(job = %self.key, %error, "the job's record cannot be removed");
         }
     }

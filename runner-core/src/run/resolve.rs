@@ -25,6 +25,7 @@ use super::words::Words;
 use crate::executor::{Adoption, CleanupReason, Environment};
 use crate::journal::{CancelState, Progress, Verdict};
 use crate::log::{Acknowledgement, JobLog, LogError};
+use crate::observe::{Happening, Report};
 
 /// Tries of finding an environment that cannot be told yet, with a pause between them.
 const TRIES: u32 = 10;
@@ -37,6 +38,7 @@ const ANSWER: Duration = Duration::from_secs(60);
 /// `settled` is dropped as soon as nothing of the job runs or exists any more: what is left then is to tell GitLab.
 pub(crate) async fn resolve_job(task: &JobTask, progress: Progress, settled: oneshot::Sender<()>) {
     let record = Record::of(task, progress);
+    task.tell(Happening::Inherited);
     if let Err(panic) = guarded(attempt(task, &record, settled)).await {
         tracing::error!(job = %task.assignment.key, %panic, "resolving a job of an earlier process panicked");
         rescue(task, &record, &panic).await;
@@ -65,7 +67,9 @@ async fn attempt(task: &JobTask, record: &Record, settled: oneshot::Sender<()>) 
                 if let Err(error) = log.remove().await {
                     tracing::warn!(job = %key, %error, "the log cannot be removed");
                 }
-                return record.remove();
+                record.remove();
+                let why = "the job is not this runner's any more".to_owned();
+                return task.tell(Happening::Reported(Report::Unwanted(why)));
             }
             deliver(task, &log, &sender, record, verdict).await;
         })

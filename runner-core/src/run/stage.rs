@@ -12,6 +12,7 @@ use crate::executor::{
     Cause, Environment, EnvironmentError, FollowEvent, StageEnd, StageInput, StageKey, StageStatus,
 };
 use crate::log::{JobLog, LineKind, LogError};
+use crate::observe::StageResult;
 
 /// Pause before the first repeated call; doubled up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -34,6 +35,19 @@ pub(super) enum StageOutcome {
     Lost(EnvironmentError),
     /// It was not run: the job asks for something that does not exist.
     Refused(String),
+}
+
+impl StageOutcome {
+    /// For observers.
+    pub(super) fn result(&self) -> StageResult {
+        match self {
+            Self::Ended(end) => StageResult::Ended(*end),
+            Self::Stopped(reason) => reason.result(),
+            Self::Stuck(_) => StageResult::Stuck,
+            Self::Lost(error) => StageResult::Lost(error.to_string()),
+            Self::Refused(text) => StageResult::Refused(text.clone()),
+        }
+    }
 }
 
 /// A stage in its place, with the log that its output goes to.

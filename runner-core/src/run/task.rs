@@ -16,6 +16,7 @@ use super::report::Failure;
 use super::words::Words;
 use crate::journal::{CancelState, Progress, Verdict};
 use crate::log::{Acknowledgement, Directive, JobLog, TraceSender};
+use crate::observe::{Happening, Report};
 
 /// Runs an accepted job to its end. A panic in it fails the job and goes no further.
 pub(crate) async fn run_job(task: &JobTask) {
@@ -45,10 +46,12 @@ async fn attempt(task: &JobTask, record: &Record) {
     // GitLab takes no log of a job that nobody has accepted, so the sender starts after that.
     let acknowledged = opened.sender.acknowledge().await;
     if acknowledged == Acknowledgement::Gone {
-        tracing::info!(job = %task.assignment.key, "the job is not this runner's any more");
+        let why = "the job is not this runner's any more";
+        tracing::info!(job = %task.assignment.key, "{why}");
         record.remove();
-        return;
+        return task.tell(Happening::Reported(Report::Unwanted(why.to_owned())));
     }
+    task.tell(Happening::Acknowledged);
     opened
         .with(|log, sender| async move {
             let words = Words::new(log.clone(), task.runner.clock.clone());

@@ -24,6 +24,7 @@ use super::report::{Failure, cut_off};
 use super::stage::{StageOutcome, StageRun};
 use crate::journal::{CancelState, Verdict};
 use crate::log::LogError;
+use crate::observe::Happening;
 use crate::plan::{Plan, Runs, StageKind, StagePlan};
 use crate::script::{self, ScriptError, StageContext};
 use crate::variables::{JobStatus, Variables, flags};
@@ -248,6 +249,7 @@ impl<'a> Walk<'a> {
             Err(ScriptError::Refused(text)) => StageOutcome::Refused(text),
         };
         life.words.close(&stage.name).await?;
+        life.task.tell(Happening::StageEnded { stage: key, result: outcome.result() });
         self.judge(stage, outcome).await
     }
 

@@ -11,6 +11,7 @@ mod chaos;
 mod crash;
 mod delivery;
 mod ends;
+mod events;
 mod panics;
 mod places;
 mod polling;
