@@ -11,7 +11,9 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use runner_frames::folder;
 
-use crate::artifacts::{self, DownloaderArgs, Surroundings, UploaderArgs};
+use crate::artifacts::{self, DownloaderArgs, UploaderArgs};
+use crate::cache::{self, ArchiverArgs, ExtractorArgs, InitArgs};
+use crate::files::Surroundings;
 use crate::supervisor::{self, Outcome};
 
 /// Wait between the first two tries of an upload.
@@ -32,13 +34,13 @@ pub enum Command {
     ArtifactsDownloader(Box<DownloaderArgs>),
     /// Create and upload a cache.
     #[command(hide = true)]
-    CacheArchiver(NotBuilt),
+    CacheArchiver(Box<ArchiverArgs>),
     /// Download and extract a cache.
     #[command(hide = true)]
-    CacheExtractor(NotBuilt),
+    CacheExtractor(ExtractorArgs),
     /// Change the permissions of cache folders.
     #[command(hide = true)]
-    CacheInit(NotBuilt),
+    CacheInit(InitArgs),
     /// Wait until services answer.
     #[command(hide = true)]
     HealthCheck(NotBuilt),
@@ -96,9 +98,15 @@ pub fn run(command: Command, process: Process) -> ExitCode {
         Command::ArtifactsDownloader(arguments) => {
             in_project(process, |surroundings| artifacts::download(&arguments, surroundings))
         }
-        Command::CacheArchiver(_) => not_supported("cache-archiver"),
-        Command::CacheExtractor(_) => not_supported("cache-extractor"),
-        Command::CacheInit(_) => not_supported("cache-init"),
+        Command::CacheArchiver(arguments) => {
+            in_project(process, |surroundings| cache::archive(&arguments, surroundings))
+        }
+        Command::CacheExtractor(arguments) => {
+            in_project(process, |surroundings| cache::extract(&arguments, surroundings))
+        }
+        Command::CacheInit(arguments) => {
+            in_project(process, |surroundings| cache::init(&arguments, surroundings))
+        }
         Command::HealthCheck(_) => not_supported("health-check"),
         Command::ReadLogs(_) => not_supported("read-logs"),
         Command::ProxyExec(_) => not_supported("proxy-exec"),

@@ -4,7 +4,9 @@
 //! one machine one binary is enough. Both parse a [`Command`] and hand it to [`run`].
 
 pub mod artifacts;
+pub mod cache;
 mod command;
+mod files;
 pub mod supervisor;
 
 pub use command::{Command, NotBuilt, Process, SuperviseArgs, run};

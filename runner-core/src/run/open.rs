@@ -31,9 +31,10 @@ pub(crate) fn info(provider: &dyn Provider, program: &Program) -> RunnerInfo {
 /// What the client and the core promise, with the executor's own promises.
 fn features(executor: &Features) -> Features {
     let mut features = Features::of_the_client();
-    // Job inputs are not interpolated yet, and the helper cannot move caches yet: neither is promised.
+    // Job inputs are not interpolated yet, and are not promised.
     features.job_inputs = false;
     features.artifacts = true;
+    features.cache = true;
     features.artifacts_exclude = true;
     features.upload_multiple_artifacts = true;
     features.upload_raw_artifacts = true;

@@ -10,12 +10,12 @@ use bytes::Bytes;
 use runner_api::{DownloadOptions, DownloadTarget, Downloaded, Error, JobClient, RangeOptions};
 
 use super::args::DownloaderArgs;
-use super::extract::{self, Format};
-use super::fatal::{Fatal, causes};
 use super::meter::Meter;
-use super::report::Report;
 use super::server::{self, Limits};
-use super::surroundings::Surroundings;
+use crate::files::extract::{self, Format};
+use crate::files::fatal::{Fatal, causes};
+use crate::files::report::Report;
+use crate::files::surroundings::Surroundings;
 
 /// Limits of one request; the flags know none.
 const LIMITS: Limits = Limits { total: Duration::from_secs(60 * 60), answer: Duration::from_secs(10 * 60) };

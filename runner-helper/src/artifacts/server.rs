@@ -8,9 +8,9 @@ use runner_api::transport::{HttpTransport, HttpTransportBuilder, ProxySettings};
 use runner_api::{ClientBuilder, JobClient, JobToken, SecretText};
 
 use super::args::ServerArgs;
-use super::fatal::Fatal;
-use super::report::Report;
-use super::surroundings::Surroundings;
+use crate::files::fatal::Fatal;
+use crate::files::report::Report;
+use crate::files::surroundings::Surroundings;
 
 /// Limits of one request.
 pub(super) struct Limits {

@@ -7,13 +7,13 @@ use runner_api::transport::Body;
 use runner_api::{ArtifactUpload, Error, JobClient};
 
 use super::args::UploaderArgs;
-use super::fatal::{Fatal, causes};
 use super::meter::Meter;
-use super::pack::{Level, Package};
-use super::report::Report;
-use super::select::{Project, Wanted};
 use super::server::{self, Limits};
-use super::surroundings::Surroundings;
+use crate::files::fatal::{Fatal, causes};
+use crate::files::pack::{Level, Package};
+use crate::files::report::Report;
+use crate::files::select::{Project, Wanted};
+use crate::files::surroundings::Surroundings;
 
 /// How often an upload is tried: usually, and while the server is only unavailable. Below that the client repeats
 /// requests by itself.

@@ -172,3 +172,30 @@ fn find(folder: &std::path::Path, name: &str, found: &mut Vec<std::path::PathBuf
         }
     }
 }
+
+#[test]
+fn a_cache_is_kept_from_one_run_to_the_next() {
+    let surroundings = Surroundings::new();
+    let checkout = Checkout::new(
+        &surroundings,
+        r#"
+work:
+  script: ['cat vendor/count || echo nothing yet', mkdir -p vendor, 'echo "run $CI_PIPELINE_IID" >> vendor/count']
+  cache: {key: libraries, paths: [vendor]}
+"#,
+    );
+    let first = checkout.exec(&[]).expect(0).out;
+    assert!(
+        first.contains("Checking cache for libraries") && first.contains("Cache file does not exist"),
+        "{first}"
+    );
+    assert!(first.contains("Failed to extract cache") && first.contains("nothing yet"), "{first}");
+    assert!(first.contains("Created cache"), "{first}");
+    let second = checkout.exec(&[]).expect(0).out;
+    assert!(
+        second.contains("Successfully extracted cache") && second.contains("work | run 1\n"),
+        "{second}"
+    );
+    let third = checkout.exec(&[]).expect(0).out;
+    assert!(third.contains("work | run 1\nwork | run 2\n"), "{third}");
+}

@@ -14,14 +14,14 @@ use super::report::Report;
 use super::surroundings::Surroundings;
 
 /// What to look for.
-pub(super) struct Wanted<'a> {
-    pub(super) paths: &'a [String],
-    pub(super) exclude: &'a [String],
-    pub(super) untracked: bool,
+pub(crate) struct Wanted<'a> {
+    pub(crate) paths: &'a [String],
+    pub(crate) exclude: &'a [String],
+    pub(crate) untracked: bool,
 }
 
 /// The project folder, and the other names it is known by.
-pub(super) struct Project {
+pub(crate) struct Project {
     folder: PathBuf,
     aliases: Vec<PathBuf>,
     environment: Environment,
@@ -32,7 +32,7 @@ type Environment = std::collections::BTreeMap<String, String>;
 impl Project {
     /// The project in the folder of `surroundings`. Absolute paths of jobs may use another name of it, through symlinks:
     /// `PWD` and `CI_PROJECT_DIR` are tried.
-    pub(super) fn of(surroundings: &Surroundings<'_>) -> Self {
+    pub(crate) fn of(surroundings: &Surroundings<'_>) -> Self {
         let folder = surroundings.folder.clone();
         let same = |path: &PathBuf| match (fs::canonicalize(path), fs::canonicalize(&folder)) {
             (Ok(path), Ok(folder)) => path == folder,
@@ -43,12 +43,12 @@ impl Project {
         Self { folder, aliases, environment: surroundings.environment.clone() }
     }
 
-    pub(super) fn folder(&self) -> &Path {
+    pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
     /// Expands the variables in a text; what cannot be expanded stays as it is, with a warning.
-    pub(super) fn expanded(&self, what: &str, text: &str, report: &mut Report<'_>) -> String {
+    pub(crate) fn expanded(&self, what: &str, text: &str, report: &mut Report<'_>) -> String {
         let lookup = |name: &str| self.environment.get(name).filter(|value| !value.is_empty()).cloned();
         expand(text, &lookup).unwrap_or_else(|refused| {
             report.warning(format_args!("invalid {what} {text}: {refused}"));
@@ -57,7 +57,7 @@ impl Project {
     }
 
     /// All wanted files and folders, relative to the project folder, sorted.
-    pub(super) fn select(&self, wanted: &Wanted<'_>, report: &mut Report<'_>) -> BTreeSet<PathBuf> {
+    pub(crate) fn select(&self, wanted: &Wanted<'_>, report: &mut Report<'_>) -> BTreeSet<PathBuf> {
         let mut selection = Selection { files: BTreeSet::new(), exclusions: Vec::new() };
         for pattern in wanted.exclude {
             self.exclusion(pattern, &mut selection, report);

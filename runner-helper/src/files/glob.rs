@@ -11,7 +11,7 @@ use globset::{GlobBuilder, GlobMatcher};
 
 /// A pattern relative to a folder.
 #[derive(Debug, Clone)]
-pub(super) struct Glob {
+pub(crate) struct Glob {
     /// One list of segments for each way to choose within braces.
     alternatives: Vec<Vec<Segment>>,
 }
@@ -27,26 +27,26 @@ enum Segment {
 
 impl Glob {
     /// Reads a pattern with `/` between names.
-    pub(super) fn parse(pattern: &str) -> Result<Self, globset::Error> {
+    pub(crate) fn parse(pattern: &str) -> Result<Self, globset::Error> {
         let alternatives =
             braces(pattern).iter().map(|pattern| segments(pattern)).collect::<Result<_, _>>()?;
         Ok(Self { alternatives })
     }
 
     /// Whether a text has anything special in it.
-    pub(super) fn is_pattern(text: &str) -> bool {
+    pub(crate) fn is_pattern(text: &str) -> bool {
         text.contains(['*', '?', '[', '{'])
     }
 
     /// Whether a relative path matches.
-    pub(super) fn matches(&self, path: &Path) -> bool {
+    pub(crate) fn matches(&self, path: &Path) -> bool {
         let names: Vec<_> = path.components().filter_map(name).collect();
         self.alternatives.iter().any(|segments| fits(segments, &names))
     }
 
     /// The paths below `folder` that match, relative to it. `enter` decides whether a symlink to a folder may be
     /// followed for a name of the pattern; `**` never follows any.
-    pub(super) fn find(&self, folder: &Path, enter: &dyn Fn(&Path) -> bool) -> BTreeSet<PathBuf> {
+    pub(crate) fn find(&self, folder: &Path, enter: &dyn Fn(&Path) -> bool) -> BTreeSet<PathBuf> {
         let mut found = BTreeSet::new();
         for segments in &self.alternatives {
             descend(folder, Path::new(""), segments, enter, &mut found);

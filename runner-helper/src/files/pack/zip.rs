@@ -133,7 +133,7 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::artifacts::extract;
+    use crate::files::extract;
 
     fn packed(folder: &Path, files: &[&str], level: Level) -> io::Result<Vec<u8>> {
         let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();

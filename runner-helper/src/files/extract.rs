@@ -2,6 +2,7 @@
 //!
 //! Files first; symlinks after all of them, so that no entry is written through an archived link; attributes of folders last.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek};
@@ -25,7 +26,7 @@ const OWNER_FIELD: u16 = 0x7875;
 
 /// What kind of archive a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Zip,
     Gzip,
     TarZstd,
@@ -33,7 +34,7 @@ pub(super) enum Format {
 
 /// Why an archive could not be extracted.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ExtractError {
+pub(crate) enum ExtractError {
     #[error("the archive cannot be read")]
     Archive(#[source] zip::result::ZipError),
     #[error("`{name}` cannot be extracted")]
@@ -48,7 +49,7 @@ pub(super) enum ExtractError {
 
 impl Format {
     /// Looks at the first bytes. What has no known beginning is taken for zip, which can begin with anything.
-    pub(super) fn of(file: &mut File) -> io::Result<Self> {
+    pub(crate) fn of(file: &mut File) -> io::Result<Self> {
         let mut magic = Vec::with_capacity(4);
         file.rewind()?;
         file.by_ref().take(4).read_to_end(&mut magic)?;
@@ -62,7 +63,7 @@ impl Format {
 }
 
 /// Extracts a zip archive below `folder`. Stops at the first entry that cannot be extracted.
-pub(super) fn zip(archive: File, folder: &Path) -> Result<(), ExtractError> {
+pub(crate) fn zip(archive: File, folder: &Path) -> Result<(), ExtractError> {
     let mut archive = ZipArchive::new(io::BufReader::new(archive)).map_err(ExtractError::Archive)?;
     let mut extraction = Extraction {
         tree: Tree::open(folder).map_err(ExtractError::Folder)?,
@@ -75,6 +76,13 @@ pub(super) fn zip(archive: File, folder: &Path) -> Result<(), ExtractError> {
         extraction.entry(entry, &path).map_err(|source| failed(&path, source))?;
     }
     extraction.finish()
+}
+
+/// The names of a zip archive's entries; those of folders without the slash.
+pub(crate) fn names(archive: File) -> Result<BTreeSet<String>, ExtractError> {
+    let archive = ZipArchive::new(io::BufReader::new(archive)).map_err(ExtractError::Archive)?;
+    let names = archive.file_names().map(|name| Ok(name?.trim_end_matches('/').to_owned()));
+    names.collect::<Result<_, _>>().map_err(ExtractError::Archive)
 }
 
 fn failed(path: &Path, source: TreeError) -> ExtractError {

@@ -14,11 +14,11 @@ use runner_api::payload::ArtifactFormat;
 use runner_api::transport::{BodySource, BodyStream};
 use rustix::fs::OFlags;
 
-use super::fatal::Fatal;
+use crate::files::fatal::Fatal;
 
 /// How hard to compress. Only zip archives look at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
+pub(crate) enum Level {
     Fastest,
     Fast,
     Default,
@@ -27,7 +27,7 @@ pub(super) enum Level {
 }
 
 impl Level {
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         Some(match text {
             "fastest" => Self::Fastest,
             "fast" => Self::Fast,
@@ -41,7 +41,7 @@ impl Level {
 
 /// Files to pack, and how. As a body it is packed anew for each try.
 #[derive(Debug, Clone)]
-pub(super) struct Package {
+pub(crate) struct Package {
     folder: PathBuf,
     files: Vec<PathBuf>,
     form: Form,
@@ -56,7 +56,7 @@ enum Form {
 
 impl Package {
     /// Prepares `files` below `folder` for `format` (empty means zip).
-    pub(super) fn new(
+    pub(crate) fn new(
         folder: &Path,
         files: BTreeSet<PathBuf>,
         format: &ArtifactFormat,
@@ -75,7 +75,7 @@ impl Package {
     }
 
     /// What is appended to the archive's name.
-    pub(super) fn extension(&self) -> &'static str {
+    pub(crate) fn extension(&self) -> &'static str {
         match self.form {
             Form::Zip(_) => ".zip",
             Form::Gzip => ".gz",
@@ -83,12 +83,15 @@ impl Package {
         }
     }
 
-    pub(super) fn into_source(self) -> Arc<dyn BodySource> {
+    pub(crate) fn into_source(self) -> Arc<dyn BodySource> {
         Arc::new(self)
     }
 
     /// Writes everything.
-    fn write(&self, to: &mut dyn io::Write) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// When a file cannot be read or `to` does not take it; what was written then is no archive.
+    pub(crate) fn write(&self, to: &mut dyn io::Write) -> io::Result<()> {
         match self.form {
             Form::Zip(level) => zip::write(&self.folder, &self.files, level, to),
             Form::Gzip => gzip::write(&self.folder, &self.files, to),

@@ -4,7 +4,7 @@ use std::error::Error;
 
 /// What ends a command with exit code 1.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Fatal {
+pub(crate) enum Fatal {
     #[error("missing runner credentials: pass --url and --token")]
     MissingCredentials,
     #[error("missing job id: pass --id with a number above 0")]
@@ -26,13 +26,13 @@ pub(super) enum Fatal {
 }
 
 impl Fatal {
-    pub(super) fn failed(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+    pub(crate) fn failed(what: impl Into<String>, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self::Failed { what: what.into(), source: source.into() }
     }
 }
 
 /// An error with its causes in one line.
-pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+pub(crate) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

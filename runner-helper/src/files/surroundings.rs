@@ -23,12 +23,12 @@ pub struct Surroundings<'a> {
 
 impl Surroundings<'_> {
     /// A variable that is set and not empty.
-    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
         self.environment.get(name).map(String::as_str).filter(|value| !value.is_empty())
     }
 
     /// The folder for temporary files.
-    pub(super) fn temporary_folder(&self) -> PathBuf {
+    pub(crate) fn temporary_folder(&self) -> PathBuf {
         PathBuf::from(self.variable("TMPDIR").unwrap_or("/tmp"))
     }
 }

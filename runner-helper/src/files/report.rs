@@ -11,43 +11,43 @@ const RESET: &str = "\x1b[0;m";
 const TEXT_WIDTH: usize = 50;
 
 /// Key and value pairs behind a line's text.
-pub(super) type Fields<'f> = &'f [(&'static str, &'f dyn Display)];
+pub(crate) type Fields<'f> = &'f [(&'static str, &'f dyn Display)];
 
 /// Writes log lines. A log that cannot be written is no reason to stop.
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     log: &'a mut dyn Write,
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(log: &'a mut dyn Write) -> Self {
+    pub(crate) fn new(log: &'a mut dyn Write) -> Self {
         Self { log }
     }
 
-    pub(super) fn info(&mut self, text: impl Display) {
+    pub(crate) fn info(&mut self, text: impl Display) {
         self.info_with(text, &[]);
     }
 
-    pub(super) fn info_with(&mut self, text: impl Display, fields: Fields<'_>) {
+    pub(crate) fn info_with(&mut self, text: impl Display, fields: Fields<'_>) {
         self.line("", "", text, fields);
     }
 
-    pub(super) fn warning(&mut self, text: impl Display) {
+    pub(crate) fn warning(&mut self, text: impl Display) {
         self.warning_with(text, &[]);
     }
 
-    pub(super) fn warning_with(&mut self, text: impl Display, fields: Fields<'_>) {
+    pub(crate) fn warning_with(&mut self, text: impl Display, fields: Fields<'_>) {
         self.line(YELLOW, "WARNING: ", text, fields);
     }
 
-    pub(super) fn error(&mut self, text: impl Display) {
+    pub(crate) fn error(&mut self, text: impl Display) {
         self.error_with(text, &[]);
     }
 
-    pub(super) fn error_with(&mut self, text: impl Display, fields: Fields<'_>) {
+    pub(crate) fn error_with(&mut self, text: impl Display, fields: Fields<'_>) {
         self.line(RED, "ERROR: ", text, fields);
     }
 
-    pub(super) fn fatal(&mut self, text: impl Display) {
+    pub(crate) fn fatal(&mut self, text: impl Display) {
         self.line(RED, "FATAL: ", text, &[]);
     }
 

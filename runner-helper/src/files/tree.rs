@@ -17,24 +17,24 @@ use rustix::io::Errno;
 
 /// A folder to write below.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     root: OwnedFd,
 }
 
 /// What an entry gets besides its content. What is absent stays as it came.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Attributes {
+pub(crate) struct Attributes {
     /// Permission bits; others are not taken over.
-    pub(super) mode: Option<u32>,
+    pub(crate) mode: Option<u32>,
     /// Seconds since 1970.
-    pub(super) modified: Option<i64>,
+    pub(crate) modified: Option<i64>,
     /// User and group. Failing to set them is no error: only root can.
-    pub(super) owner: Option<(u32, u32)>,
+    pub(crate) owner: Option<(u32, u32)>,
 }
 
 /// Why something could not be written.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum TreeError {
+pub(crate) enum TreeError {
     #[error("the name leads out of the folder")]
     Outside,
     #[error("`{0}` is a symlink: nothing is written through it")]
@@ -51,14 +51,14 @@ impl From<Errno> for TreeError {
 
 impl Tree {
     /// Opens the folder itself, which may be reached through symlinks.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+    pub(crate) fn open(folder: &Path) -> io::Result<Self> {
         Ok(Self {
             root: openat(CWD, folder, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?,
         })
     }
 
     /// Creates an empty file for its owner alone; whatever was there is removed first. [`finish_file`] completes it.
-    pub(super) fn create_file(&self, path: &Path) -> Result<File, TreeError> {
+    pub(crate) fn create_file(&self, path: &Path) -> Result<File, TreeError> {
         let (parent, name) = self.parent(path)?;
         remove(&parent, &name)?;
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -66,17 +66,17 @@ impl Tree {
     }
 
     /// Makes sure that there is a folder.
-    pub(super) fn create_folder(&self, path: &Path) -> Result<(), TreeError> {
+    pub(crate) fn create_folder(&self, path: &Path) -> Result<(), TreeError> {
         self.folder(path).map(|_| ())
     }
 
     /// Completes a folder when nothing more will be put into it.
-    pub(super) fn finish_folder(&self, path: &Path, attributes: Attributes) -> Result<(), TreeError> {
+    pub(crate) fn finish_folder(&self, path: &Path, attributes: Attributes) -> Result<(), TreeError> {
         finish(&self.folder(path)?, attributes)
     }
 
     /// Makes a symlink; whatever was there is removed first. Its target is only a text.
-    pub(super) fn create_symlink(
+    pub(crate) fn create_symlink(
         &self,
         path: &Path,
         target: &OsStr,
@@ -119,7 +119,7 @@ impl Tree {
 }
 
 /// Completes a file whose content was written.
-pub(super) fn finish_file(file: &File, attributes: Attributes) -> Result<(), TreeError> {
+pub(crate) fn finish_file(file: &File, attributes: Attributes) -> Result<(), TreeError> {
     finish(file, attributes)
 }
 

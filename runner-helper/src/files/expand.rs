@@ -8,7 +8,7 @@ use globset::GlobBuilder;
 
 /// Why a text is not expanded.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Refused {
+pub(crate) enum Refused {
     #[error("command substitution is not allowed")]
     Command,
     #[error("arithmetic expansion is not supported")]
@@ -22,10 +22,10 @@ pub(super) enum Refused {
 }
 
 /// Where values come from: `None` for unset and empty variables.
-pub(super) type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
+pub(crate) type Lookup<'l> = &'l dyn Fn(&str) -> Option<String>;
 
 /// Expands `text`.
-pub(super) fn expand(text: &str, lookup: Lookup<'_>) -> Result<String, Refused> {
+pub(crate) fn expand(text: &str, lookup: Lookup<'_>) -> Result<String, Refused> {
     let mut rest = text;
     let mut result = String::new();
     while let Some(position) = rest.find(['$', '`', '\\']) {
