@@ -24,6 +24,7 @@
 
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod errors;
 pub mod executor;
 pub mod journal;
 pub mod log;

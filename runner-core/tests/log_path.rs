@@ -394,13 +394,17 @@ async fn a_full_disk_is_told_to_whoever_appends() {
         LogStorage { spool: Arc::new(FullDisk), checkpoints: Arc::new(MemoryCheckpoints::default()) };
     let server = Server::new();
     let mut job = Job::start(&server, storage, filter_settings(&[]), SenderSettings::default()).await;
-    job.print("hello").await;
+    job.print("hello\n").await;
     let error = job.log.commit().await.unwrap_err();
     assert!(matches!(error, LogError::Storage { .. }), "{error}");
     assert!(matches!(job.log.line(LineKind::Plain, "x").await, Err(LogError::Storage { .. })));
-    assert!(matches!(job.log.finish().await, Err(LogError::Storage { .. })));
-    // The state can still be told, with the log that there is.
+    assert!(matches!(job.log.broken().await, LogError::Storage { .. }));
+    // What was taken and the last words are sent all the same.
+    job.log.last_line(LineKind::Error, "the disk is full").await.unwrap();
+    job.log.finish().await.unwrap();
     assert_eq!(job.sender.finish(FinalState::Success).await, Delivery::Delivered);
+    let trace = server.trace();
+    assert_eq!(String::from_utf8_lossy(&trace), "hello\n\u{1b}[31;1mERROR: the disk is full\u{1b}[0;m\n");
 }
 
 fn frames(pieces: &[(bool, String)]) -> Vec<OutputFrame> {

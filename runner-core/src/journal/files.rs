@@ -2,8 +2,9 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -17,13 +18,18 @@ use crate::log::LogStorage;
 const ASSIGNMENT: &str = "assignment.json";
 const PROGRESS: &str = "progress.json";
 const LOG: &str = "log";
+const LOCK: &str = "lock";
+/// Written and removed again to see whether there is room.
+const TRIAL: &str = "trial";
+/// More than the entry of almost any job takes at its beginning.
+const ROOM: usize = 256 * 1024;
 
 /// A [`Journal`] in a folder that this process has to itself.
 #[derive(Debug)]
 pub struct FileJournal {
     root: PathBuf,
     /// Locked while the journal lives: two managers must not resolve the same entries.
-    lock: fs::File,
+    lock: Mutex<fs::File>,
 }
 
 impl FileJournal {
@@ -34,24 +40,9 @@ impl FileJournal {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, JournalError> {
         let root = root.into();
         make_folder(&root)?;
-        let path = root.join("lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .mode(0o600)
-            .open(&path)
-            .map_err(|source| JournalError { action: "open", path: path.clone(), source })?;
-        lock.try_lock().map_err(|error| {
-            let source = match error {
-                fs::TryLockError::Error(error) => error,
-                fs::TryLockError::WouldBlock => {
-                    io::Error::new(io::ErrorKind::WouldBlock, "another runner process uses this state folder")
-                }
-            };
-            JournalError { action: "lock", path, source }
-        })?;
+        let lock = Mutex::new(lock(&root.join(LOCK))?);
         let journal = Self { root, lock };
+        journal.check()?;
         journal.remove_halves();
         Ok(journal)
     }
@@ -110,6 +101,25 @@ impl FileJournal {
 }
 
 impl Journal for FileJournal {
+    /// Makes the folder again if somebody has removed it, and locks it.
+    fn check(&self) -> Result<(), JournalError> {
+        let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.root.join(LOCK);
+        if !is_at(&held, &path) {
+            make_folder(&self.root)?;
+            *held = lock(&path)?;
+            tracing::warn!(location = %self.root.display(), "the journal's folder was removed and is made again");
+        }
+        let path = self.root.join(TRIAL);
+        let written = write_file(&path, &vec![0; ROOM], false);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                written.and(Err(JournalError { action: "remove", path, source }))
+            }
+            _ => written,
+        }
+    }
+
     fn begin(&self, assignment: &Assignment) -> Result<(), JournalError> {
         let folder = self.folder(&assignment.key);
         make_folder(&folder)?;
@@ -151,7 +161,37 @@ impl Journal for FileJournal {
 impl Drop for FileJournal {
     fn drop(&mut self) {
         // Closing the file is not enough: a process that is just being started holds a copy of it until its program runs.
-        let _ = self.lock.unlock();
+        let _ = self.lock.get_mut().unwrap_or_else(PoisonError::into_inner).unlock();
+    }
+}
+
+/// Makes a file that only one process at a time can have.
+fn lock(path: &Path) -> Result<fs::File, JournalError> {
+    let path = path.to_path_buf();
+    let lock = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|source| JournalError { action: "open", path: path.clone(), source })?;
+    lock.try_lock().map_err(|error| {
+        let source = match error {
+            fs::TryLockError::Error(error) => error,
+            fs::TryLockError::WouldBlock => {
+                io::Error::new(io::ErrorKind::WouldBlock, "another runner process uses this state folder")
+            }
+        };
+        JournalError { action: "lock", path, source }
+    })?;
+    Ok(lock)
+}
+
+/// Whether an open file is the one at a path.
+fn is_at(file: &fs::File, path: &Path) -> bool {
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(there)) => ours.ino() == there.ino() && ours.dev() == there.dev(),
+        _ => false,
     }
 }
 
@@ -184,18 +224,21 @@ fn write<T: Serialize>(path: &Path, value: &T, sync: bool) -> Result<(), Journal
     let fail = |source| JournalError { action: "write", path: path.to_path_buf(), source };
     let text = serde_json::to_vec(value).map_err(|error| fail(error.into()))?;
     let fresh = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&fresh).map_err(fail)?;
-    file.write_all(&text).map_err(fail)?;
-    if sync {
-        file.sync_data().map_err(fail)?;
-    }
-    drop(file);
+    write_file(&fresh, &text, sync)?;
     fs::rename(&fresh, path).map_err(fail)?;
     match path.parent().filter(|_| sync) {
         Some(folder) => sync_folder(folder),
         None => Ok(()),
     }
+}
+
+fn write_file(path: &Path, text: &[u8], sync: bool) -> Result<(), JournalError> {
+    let write = || {
+        let mut file = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(path)?;
+        file.write_all(text)?;
+        if sync { file.sync_data() } else { Ok(()) }
+    };
+    write().map_err(|source| JournalError { action: "write", path: path.to_path_buf(), source })
 }
 
 fn sync_folder(path: &Path) -> Result<(), JournalError> {

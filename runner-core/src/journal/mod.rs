@@ -32,6 +32,17 @@ use crate::log::LogStorage;
 
 /// Keeps the entries. Calls are synchronous and short: a few small files on a local disk.
 pub trait Journal: Send + Sync + fmt::Debug {
+    /// Whether the entry of a job could be written now. The manager asks before each request for a job: GitLab should not hand
+    /// out what would have to be given back. This may wait for the disk.
+    ///
+    /// A journal that cannot tell says yes, which is what the default does.
+    ///
+    /// # Errors
+    /// When it could not be written, and why.
+    fn check(&self) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     /// Opens the entry of a job that has just been assigned. It survives the end of the machine, so this may wait for the disk;
     /// the manager calls it where waiting harms nobody.
     ///

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use secrecy::SecretString;
-use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, SetOnce, mpsc, oneshot, watch};
 
 use super::error::LogError;
 use super::filter::FilterSettings;
@@ -23,12 +23,13 @@ use super::offsets::Offsets;
 use super::reader::LogReader;
 use super::storage::LogStorage;
 use super::style::LineKind;
+use super::tail::Tail;
 use super::task::{Command, LogTask};
 use crate::executor::{OutputFrame, StageKey};
 use crate::time::Clock;
 
-/// Bytes of output that may wait for the task. With what the task itself holds, a job's log takes less than 4 MiB of memory.
-const QUEUE_BYTES: usize = 1024 * 1024;
+/// Bytes of output that may wait for the task, and about as many are kept when the disk fails. With what the task itself holds, a job's log takes less than 4 MiB of memory.
+pub(super) const QUEUE_BYTES: usize = 1024 * 1024;
 
 /// Commands that may wait for the task.
 const QUEUE_COMMANDS: usize = 1024;
@@ -92,10 +93,12 @@ pub(super) struct Shared {
     pub(super) published: watch::Sender<Published>,
     /// The sender has nothing left to send.
     pub(super) wanted: Notify,
-    /// Room in the queue, in bytes. Closed when the task has failed.
+    /// Room in the queue, in bytes. Closed when the storage has failed.
     pub(super) room: Arc<Semaphore>,
-    /// Why the task has failed.
-    pub(super) failure: Mutex<Option<Arc<std::io::Error>>>,
+    /// Why the storage has failed.
+    failure: SetOnce<Arc<std::io::Error>>,
+    /// What the storage did not take.
+    tail: Mutex<Option<Tail>>,
     /// What was accepted, the queue included.
     accepted: Mutex<Accepted>,
     /// Length of the log when it was opened: so much another sender may have sent.
@@ -129,7 +132,8 @@ impl JobLog {
             published: watch::Sender::new(published),
             wanted: Notify::new(),
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),
-            failure: Mutex::new(None),
+            failure: SetOnce::new(),
+            tail: Mutex::new(None),
             accepted: Mutex::new(Accepted {
                 sources: task.sources().clone(),
                 written: task.written().clone(),
@@ -170,6 +174,22 @@ impl JobLog {
     /// [`LogError::Storage`] or [`LogError::Closed`].
     pub async fn line(&self, kind: LineKind, text: impl Into<String>) -> Result<(), LogError> {
         self.entries(None, vec![Entry::Line(kind, text.into())], self.shared.clock.now()).await
+    }
+
+    /// Writes the log's last line, which is taken even when the log cannot be kept any more: it says why.
+    ///
+    /// # Errors
+    ///
+    /// [`LogError::Closed`] if the task behind the log is gone.
+    pub async fn last_line(&self, kind: LineKind, text: impl Into<String>) -> Result<(), LogError> {
+        let (entries, time) = (vec![Entry::Line(kind, text.into())], self.shared.clock.now());
+        self.send(Command::Entries { name: None, entries, time, room: None }).await
+    }
+
+    /// Waits until the log cannot be kept any more, and says why: the disk is full, the folder is gone. A job that prints
+    /// nothing would not get to know otherwise. Never returns while all is well. Cancel-safe.
+    pub async fn broken(&self) -> LogError {
+        LogError::Storage { source: self.shared.failure.wait().await.clone() }
     }
 
     /// Begins a section at `time`, if the server wants sections.
@@ -249,13 +269,14 @@ impl JobLog {
         self.ask(Command::Sync).await
     }
 
-    /// Lets everything out that is held back, for the sender to send. The log as it is then.
+    /// Lets everything out that is held back, for the sender to send. The log as it is then, with what the storage did not
+    /// take any more: that is sent from memory.
     ///
     /// # Errors
     ///
-    /// [`LogError::Storage`] or [`LogError::Closed`].
+    /// [`LogError::Closed`] if the task behind the log is gone.
     pub async fn finish(&self) -> Result<Published, LogError> {
-        self.ask(Command::Finish).await
+        self.answer(Command::Finish).await
     }
 
     /// Deletes the log, once it is delivered. What is written after that is dropped.
@@ -264,7 +285,9 @@ impl JobLog {
     ///
     /// [`LogError::Storage`] or [`LogError::Closed`].
     pub async fn remove(&self) -> Result<(), LogError> {
-        self.ask(Command::Remove).await.map(drop)
+        let (answer, answered) = oneshot::channel();
+        self.send(Command::Remove(answer)).await?;
+        Ok(answered.await.map_err(|_| self.shared.error())??)
     }
 
     /// What a sender reads from.
@@ -302,14 +325,23 @@ impl JobLog {
         match decide(&mut accepted)? {
             Some(Work::Frame(stage, frame)) => slot.send(Command::Frame { stage, frame, room }),
             Some(Work::Entries(name, entries, time)) => {
-                slot.send(Command::Entries { name, entries, time, room });
+                slot.send(Command::Entries { name, entries, time, room: Some(room) });
             }
             None => {}
         }
         Ok(())
     }
 
+    /// An answer of the task, good as long as what it writes is kept.
     async fn ask(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Published>) -> Command,
+    ) -> Result<Published, LogError> {
+        let answer = self.answer(command).await?;
+        if self.shared.has_failed() { Err(self.shared.error()) } else { Ok(answer) }
+    }
+
+    async fn answer(
         &self,
         command: impl FnOnce(oneshot::Sender<Published>) -> Command,
     ) -> Result<Published, LogError> {
@@ -341,16 +373,27 @@ impl Shared {
         self.accepted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The task has failed: nobody waits for it any more.
-    pub(super) fn fail(&self, error: std::io::Error) {
-        *self.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(error));
+    /// The storage took what lies before `at` and takes nothing any more: nobody waits for it.
+    pub(super) fn fail(&self, error: std::io::Error, at: u64) {
+        self.tail().get_or_insert_with(|| Tail::new(at));
+        // There is one task, and it fails once.
+        let _ = self.failure.set(Arc::new(error));
         self.room.close();
     }
 
-    /// Why the task does not take anything.
+    pub(super) fn has_failed(&self) -> bool {
+        self.failure.get().is_some()
+    }
+
+    /// What the storage did not take, once it has failed.
+    pub(super) fn tail(&self) -> std::sync::MutexGuard<'_, Option<Tail>> {
+        self.tail.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why the log does not take anything.
     pub(super) fn error(&self) -> LogError {
-        match self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone() {
-            Some(source) => LogError::Storage { source },
+        match self.failure.get() {
+            Some(source) => LogError::Storage { source: source.clone() },
             None => LogError::Closed,
         }
     }

@@ -13,7 +13,8 @@
 //! * Nothing of a masked value is let out while it may still be completed, wherever the output is cut.
 //! * A checkpoint is written before the sender may see the bytes it covers. A log that is opened again is cut to its
 //!   checkpoint and goes on there: no byte twice, none lost.
-//! * Memory per job is bounded; a slow disk slows the job's output down.
+//! * Memory per job is bounded; a slow disk slows the job's output down. A disk that fails ends the log: what it did not take
+//!   any more, and the last line, are sent from memory.
 //! * The sender never holds up the run, and a request that hangs never holds up the keep-alive.
 
 mod checkpoint;
@@ -29,6 +30,7 @@ mod sender;
 mod spool;
 mod storage;
 mod style;
+mod tail;
 mod task;
 mod timestamp;
 mod utf8;

@@ -66,7 +66,18 @@ impl LogReader {
     ///
     /// What the spool's storage says.
     pub async fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
-        self.shared.storage.spool.read(range).await
+        let in_memory = self.shared.tail().as_ref().map(|tail| {
+            let start = tail.start().clamp(range.start, range.end);
+            (start, Bytes::copy_from_slice(tail.part(start..range.end)))
+        });
+        match in_memory {
+            None => self.shared.storage.spool.read(range).await,
+            Some((start, tail)) if start == range.start => Ok(tail),
+            Some((start, tail)) => {
+                let spooled = self.shared.storage.spool.read(range.start..start).await?;
+                Ok([spooled, tail].concat().into())
+            }
+        }
     }
 }
 

@@ -6,13 +6,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::checkpoint::{self, Checkpoint};
 use super::error::LogError;
 use super::filter::{Filter, FilterSettings};
-use super::joblog::{Entry, Published, Shared};
+use super::joblog::{Entry, Published, QUEUE_BYTES, Shared};
 use super::offsets::Offsets;
 use super::storage::LogStorage;
 use crate::executor::{OutputFrame, StageKey};
@@ -29,14 +30,28 @@ const BATCH: usize = 64;
 /// What the task is asked to do, in this order.
 #[derive(Debug)]
 pub(super) enum Command {
-    Frame { stage: Arc<StageKey>, frame: OutputFrame, room: OwnedSemaphorePermit },
-    Entries { name: Option<String>, entries: Vec<Entry>, time: SystemTime, room: OwnedSemaphorePermit },
-    Flush { stage: StageKey },
-    Mask { values: Vec<SecretString>, answer: oneshot::Sender<Published> },
+    Frame {
+        stage: Arc<StageKey>,
+        frame: OutputFrame,
+        room: OwnedSemaphorePermit,
+    },
+    Entries {
+        name: Option<String>,
+        entries: Vec<Entry>,
+        time: SystemTime,
+        room: Option<OwnedSemaphorePermit>,
+    },
+    Flush {
+        stage: StageKey,
+    },
+    Mask {
+        values: Vec<SecretString>,
+        answer: oneshot::Sender<Published>,
+    },
     Commit(oneshot::Sender<Published>),
     Sync(oneshot::Sender<Published>),
     Finish(oneshot::Sender<Published>),
-    Remove(oneshot::Sender<Published>),
+    Remove(oneshot::Sender<io::Result<()>>),
 }
 
 /// Turns what is appended to a [`JobLog`](super::JobLog) into the published log. Run it as a task of its own; dropping it
@@ -101,16 +116,11 @@ impl LogTask {
         &self.log.written
     }
 
-    /// Works until the last [`JobLog`](super::JobLog) is dropped or the storage fails; appending tells of the latter.
+    /// Works until the last [`JobLog`](super::JobLog) is dropped. When the storage fails, appending tells of it, and what was
+    /// appended before is kept in memory for the sender.
     pub async fn run(mut self) {
         let Some(shared) = self.shared.take() else { return };
-        if let Err(error) = self.work(&shared).await {
-            tracing::error!(%error, "the job's log cannot be kept");
-            shared.fail(error);
-        }
-    }
-
-    async fn work(&mut self, shared: &Shared) -> io::Result<()> {
+        let shared = &*shared;
         let mut wanted = false;
         loop {
             tokio::select! {
@@ -118,18 +128,18 @@ impl LogTask {
                 // First, so that a queue that is never empty does not keep the sender waiting.
                 () = shared.wanted.notified() => wanted = true,
                 command = self.queue.recv() => match command {
-                    Some(command) => self.log.carry_out(command, shared).await?,
+                    Some(command) => self.log.carry_out(command, shared).await,
                     None => return self.log.commit(shared).await,
                 },
             }
             for _ in 0..BATCH {
                 match self.queue.try_recv() {
-                    Ok(command) => self.log.carry_out(command, shared).await?,
+                    Ok(command) => self.log.carry_out(command, shared).await,
                     Err(_) => break,
                 }
             }
             if wanted && self.log.has_more_than(shared.published.borrow().len) {
-                self.log.commit(shared).await?;
+                self.log.commit(shared).await;
                 wanted = false;
             }
         }
@@ -196,11 +206,11 @@ impl Log {
         self.spooled + self.pending.len() as u64 > len
     }
 
-    async fn carry_out(&mut self, command: Command, shared: &Shared) -> io::Result<()> {
+    async fn carry_out(&mut self, command: Command, shared: &Shared) {
         // Nobody may wait for the answer any more: that is their business.
         match command {
             Command::Frame { stage, frame, room } => {
-                self.frame(stage, &frame, shared).await?;
+                self.frame(stage, &frame, shared).await;
                 drop(room);
             }
             Command::Entries { name, entries, time, room } => {
@@ -213,40 +223,41 @@ impl Log {
             Command::Mask { values, answer } => {
                 self.filter.mask_also(values.iter().map(ExposeSecret::expose_secret), &mut self.pending);
                 self.dirty = true;
-                self.commit(shared).await?;
+                self.commit(shared).await;
                 let _ = answer.send(self.position());
             }
             Command::Commit(answer) => {
-                self.commit(shared).await?;
+                self.commit(shared).await;
                 let _ = answer.send(self.position());
             }
             Command::Sync(answer) => {
                 self.dirty = true;
-                self.commit(shared).await?;
-                shared.storage.spool.sync().await?;
-                shared.storage.checkpoints.sync().await?;
+                self.commit(shared).await;
+                self.sync(shared).await;
                 let _ = answer.send(self.position());
             }
             Command::Finish(answer) => {
                 self.filter.finish(&mut self.pending);
                 self.current = None;
                 self.dirty = true;
-                self.commit(shared).await?;
+                self.commit(shared).await;
                 let _ = answer.send(self.position());
             }
             Command::Remove(answer) => {
                 self.removed = true;
-                shared.storage.remove().await?;
-                let _ = answer.send(self.position());
+                let _ = answer.send(shared.storage.remove().await);
             }
         }
         if self.pending.len() >= WRITE {
-            self.write(shared).await?;
+            self.write(shared).await;
         }
-        Ok(())
     }
 
-    async fn frame(&mut self, stage: Arc<StageKey>, frame: &OutputFrame, shared: &Shared) -> io::Result<()> {
+    async fn frame(&mut self, stage: Arc<StageKey>, frame: &OutputFrame, shared: &Shared) {
+        // Memory is no disk: what was waiting when the storage failed is kept, as long as it is not made much longer.
+        if shared.tail().as_ref().is_some_and(|tail| tail.len() > QUEUE_BYTES) {
+            return;
+        }
         if self.current.as_deref() != Some(&*stage) {
             self.end_stage();
             self.current = Some(stage.clone());
@@ -254,13 +265,12 @@ impl Log {
         for part in frame.bytes.chunks(PART) {
             self.filter.push(frame.stream, frame.time, part, &mut self.pending);
             if self.pending.len() >= WRITE {
-                self.write(shared).await?;
+                self.write(shared).await;
             }
         }
         self.filter.end_frame(frame.stream, &mut self.pending);
         self.sources.set(&stage, frame.end);
         self.dirty = true;
-        Ok(())
     }
 
     /// Nothing more comes of the current stage.
@@ -283,23 +293,41 @@ impl Log {
         self.dirty = true;
     }
 
-    /// Moves what is pending to the spool. The sender does not see it yet.
-    async fn write(&mut self, shared: &Shared) -> io::Result<()> {
+    /// Moves what is pending to the spool, or into memory when that has failed. The sender does not see it yet.
+    async fn write(&mut self, shared: &Shared) {
         if self.pending.is_empty() || self.removed {
-            return Ok(());
+            return;
         }
-        let bytes = std::mem::take(&mut self.pending);
+        let bytes = Bytes::from(std::mem::take(&mut self.pending));
+        if !shared.has_failed()
+            && let Err(error) = shared.storage.spool.append(bytes.clone()).await
+        {
+            self.fail(error, shared);
+        }
+        if let Some(tail) = &mut *shared.tail() {
+            tail.push(&bytes);
+        }
         self.crc32.update(&bytes);
         self.spooled += bytes.len() as u64;
-        shared.storage.spool.append(bytes.into()).await
     }
 
-    /// Writes a checkpoint if something has changed; only then the sender sees what it covers.
-    async fn commit(&mut self, shared: &Shared) -> io::Result<()> {
+    /// Writes a checkpoint if something has changed; only then the sender sees what it covers. Without storage there is no
+    /// checkpoint: the job ends, and the sender sees what there is.
+    async fn commit(&mut self, shared: &Shared) {
         if !self.dirty || self.removed {
-            return Ok(());
+            return;
         }
-        self.write(shared).await?;
+        self.write(shared).await;
+        if !shared.has_failed()
+            && let Err(error) = self.checkpoint(shared).await
+        {
+            self.fail(error, shared);
+        }
+        self.dirty = false;
+        shared.published.send_replace(self.position());
+    }
+
+    async fn checkpoint(&self, shared: &Shared) -> io::Result<()> {
         let position = self.position();
         let checkpoint = Checkpoint {
             version: checkpoint::VERSION,
@@ -310,10 +338,25 @@ impl Log {
             filter: self.filter.state(),
             written: self.written.clone(),
         };
-        shared.storage.checkpoints.save(checkpoint.to_bytes()?).await?;
-        self.dirty = false;
-        shared.published.send_replace(position);
-        Ok(())
+        shared.storage.checkpoints.save(checkpoint.to_bytes()?).await
+    }
+
+    async fn sync(&self, shared: &Shared) {
+        if shared.has_failed() {
+            return;
+        }
+        let synced = match shared.storage.spool.sync().await {
+            Ok(()) => shared.storage.checkpoints.sync().await,
+            error => error,
+        };
+        if let Err(error) = synced {
+            self.fail(error, shared);
+        }
+    }
+
+    fn fail(&self, error: io::Error, shared: &Shared) {
+        tracing::error!(%error, "the job's log cannot be kept");
+        shared.fail(error, self.spooled);
     }
 }
 

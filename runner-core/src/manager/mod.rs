@@ -23,6 +23,7 @@ mod resolve;
 mod runner;
 mod shared;
 mod slots;
+mod writing;
 
 pub use builder::{ManagerBuilder, RunnerEntry};
 pub use handle::{ManagerHandle, RunningJob};

@@ -11,6 +11,7 @@ use super::requests::Shown;
 use super::runner::Runner;
 use super::shared::{self, Shared};
 use super::slots::SlotLease;
+use crate::errors::chain;
 use crate::executor::{AcquireError, Capacity, Cause, EnvironmentError, JobKey, Reservation};
 use crate::journal::{Assignment, ClientCertificate, FORMAT_VERSION, JournalError};
 use crate::observe::Happening;
@@ -151,6 +152,12 @@ fn no_turn(runner: &Runner, error: &AcquireError) -> Pause {
 /// Sends one request. `None`: the manager stops.
 async fn ask(runner: &Arc<Runner>, shared: &Arc<Shared>, request: &JobRequest, turn: Turn) -> Option<Pause> {
     let interval = runner.poll.check_interval;
+    // Never left behind: who opens the journal after this manager shall find it closed.
+    if !shared.writing.works(shared, &runner.context.journal).await {
+        turn.give_back(runner).await;
+        // A job that ends may make room.
+        return Some(Pause::UntilChanged(interval));
+    }
     // Without a queue position GitLab holds nothing: an answer that does not come is only slow, and may bring a job.
     let held = request.may_be_held && runner.context.client.last_update().is_some();
     let answer = tokio::select! {
@@ -222,7 +229,7 @@ async fn accept(runner: &Arc<Runner>, shared: &Arc<Shared>, job: Job, turn: Turn
             tracing::error!(job = %key, %error, "a job cannot be written down and is given back");
             turn.give_back(runner).await;
             refuse(runner, shared, &job, error);
-            // The next job would fare no better.
+            // The next job would fare no better, unless what is written before each request says so.
             return Pause::Firm(runner.refused());
         }
     };
@@ -306,19 +313,4 @@ fn refuse_unreadable(runner: &Runner, shared: &Shared, job: &UnreadableJob) {
     shared.spawn_aside(async move {
         Refusal::system_failure(why, &[], tries).tell(&client).await;
     });
-}
-
-/// An error with everything below it, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut below = error.source();
-    while let Some(error) = below {
-        let part = error.to_string();
-        if !text.contains(&part) {
-            text.push_str(": ");
-            text.push_str(&part);
-        }
-        below = error.source();
-    }
-    text
 }

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 use tokio::sync::oneshot;
 
-use super::poller::chain;
 use super::runner::Runner;
 use super::shared::{self, Shared};
+use crate::errors::chain;
 use crate::executor::{JobKey, Reservation};
 use crate::journal::{Assignment, Entry, Journal, Progress};
 use crate::run::{JobControl, JobTask, guarded, resolve_job};

@@ -9,6 +9,7 @@ use tokio_util::task::TaskTracker;
 
 use super::common::Common;
 use super::slots::SlotTable;
+use super::writing::Writing;
 use crate::executor::JobKey;
 use crate::journal::CancelState;
 use crate::run::JobControl;
@@ -19,6 +20,7 @@ pub(super) struct Shared {
     /// Jobs of all runners together.
     pub(super) common: Common,
     pub(super) slots: SlotTable,
+    pub(super) writing: Writing,
     /// Fires when no more jobs are taken.
     pub(super) stop: CancellationToken,
     jobs: Mutex<BTreeMap<JobKey, Job>>,
@@ -39,6 +41,7 @@ impl Shared {
         Self {
             common,
             slots: SlotTable::default(),
+            writing: Writing::default(),
             stop: CancellationToken::new(),
             jobs: Mutex::default(),
             interrupt: JobControl::new(),

@@ -21,7 +21,7 @@ pub(super) async fn deliver(
     let key = &task.assignment.key;
     // The log first: whoever finds the verdict delivers it with the log as it is then, and nothing must be missing.
     if let Err(error) = log.finish().await {
-        // What is on the disk already is sent all the same.
+        // What was published already is sent all the same.
         tracing::error!(job = %key, %error, "the end of the job's log is lost");
     }
     record.update(|progress| progress.verdict = Some(verdict.clone()));

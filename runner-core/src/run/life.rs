@@ -54,9 +54,13 @@ pub(super) async fn live(task: &JobTask, log: &JobLog, record: &Record) -> Resul
         environment: environment.as_ref(),
         limit: TimeLimit::from_now("execution", context.timeout),
     };
-    let failure = match guarded(life.stages(&inputs, record)).await {
-        Ok(failure) => failure,
-        Err(panic) => Ok(Some(Failure::of_panic(&panic))),
+    let failure = tokio::select! {
+        biased;
+        lived = guarded(life.stages(&inputs, record)) => {
+            lived.unwrap_or_else(|panic| Ok(Some(Failure::of_panic(&panic))))
+        }
+        // A stage that prints nothing would go on without a log to its end.
+        error = log.broken() => Err(error),
     };
     clean_up(environment.as_ref(), &task.assignment.key, CleanupReason::JobEnded).await;
     failure

@@ -86,7 +86,7 @@ async fn end(task: &JobTask, record: &Record, log: Option<&JobLog>) -> Verdict {
     let failure = outcome(&progress);
     if let Some(log) = log {
         let words = Words::new(log.clone(), task.runner.clock.clone());
-        if let Err(error) = words.error(&failure.to_string()).await {
+        if let Err(error) = words.last(Some(&failure)).await {
             tracing::warn!(job = %task.assignment.key, %error, "the last line of the log is lost");
         }
     }

@@ -14,6 +14,7 @@ use super::open::open_log;
 use super::record::Record;
 use super::report::Failure;
 use super::words::Words;
+use crate::errors::chain;
 use crate::journal::{CancelState, Progress, Verdict};
 use crate::log::{Acknowledgement, Directive, JobLog, TraceSender};
 use crate::observe::{Happening, Report};
@@ -37,9 +38,10 @@ async fn attempt(task: &JobTask, record: &Record) {
     let opened = match open_log(task).await {
         Ok(opened) => opened,
         Err(error) => {
+            let error = chain(&error);
             tracing::error!(job = %task.assignment.key, %error, "the job's log cannot be opened; the job is given back");
             let verdict = Verdict::failed(FailureReason::RunnerSystemFailure);
-            give_back(task, record, verdict, Some(error.to_string())).await;
+            give_back(task, record, verdict, Some(error)).await;
             return;
         }
     };
@@ -63,11 +65,7 @@ async fn attempt(task: &JobTask, record: &Record) {
                     Box::pin(work(task, &log, &sender, record)).await
                 }
             };
-            let last = match &failure {
-                None => words.info("Job succeeded").await,
-                Some(failure) => words.error(&failure.to_string()).await,
-            };
-            if let Err(error) = last {
+            if let Err(error) = words.last(failure.as_ref()).await {
                 tracing::warn!(job = %task.assignment.key, %error, "the last line of the log is lost");
             }
             let verdict = failure.as_ref().map_or(Verdict::SUCCESS, Failure::verdict);
@@ -88,8 +86,9 @@ async fn work(task: &JobTask, log: &JobLog, sender: &TraceSender, record: &Recor
     match lived {
         Ok(Ok(failure)) => failure,
         Ok(Err(error)) => {
+            let error = chain(&error);
             tracing::error!(job = %key, %error, "the job's log cannot be written");
-            Some(Failure::new(FailureReason::RunnerSystemFailure, error.to_string()))
+            Some(Failure::new(FailureReason::RunnerSystemFailure, error))
         }
         Err(panic) => {
             tracing::error!(job = %key, %panic, "the run of a job panicked");

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::report::Failure;
 use crate::executor::{Notice, NoticeLevel};
 use crate::log::{JobLog, LineKind, LogError};
 use crate::time::Clock;
@@ -22,7 +23,7 @@ impl Words {
         self.log.line(LineKind::Plain, text).await
     }
 
-    pub(super) async fn info(&self, text: &str) -> Result<(), LogError> {
+    async fn info(&self, text: &str) -> Result<(), LogError> {
         self.log.line(LineKind::Info, text).await
     }
 
@@ -32,6 +33,14 @@ impl Words {
 
     pub(super) async fn error(&self, text: &str) -> Result<(), LogError> {
         self.log.line(LineKind::Error, text).await
+    }
+
+    /// The last line of a job that failed, or did not; it is taken even when the log cannot be kept any more.
+    pub(super) async fn last(&self, failure: Option<&Failure>) -> Result<(), LogError> {
+        match failure {
+            None => self.log.last_line(LineKind::Info, "Job succeeded").await,
+            Some(failure) => self.log.last_line(LineKind::Error, failure.to_string()).await,
+        }
     }
 
     /// Opens a stage's section and says what it is about.

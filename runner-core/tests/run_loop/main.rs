@@ -12,6 +12,7 @@ mod crash;
 mod delivery;
 mod ends;
 mod events;
+mod full_disk;
 mod panics;
 mod places;
 mod polling;
