@@ -2,7 +2,10 @@
 
 use std::error::Error;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use runner_core::journal::JournalError;
 
 use crate::config::ConfigError;
 use crate::exec::ExecError;
@@ -50,6 +53,13 @@ pub(crate) enum CliError {
         #[source]
         source: runner_api::Error,
     },
+    /// The state folder cannot be used: nothing is asked for that could not be written down.
+    #[error("cannot use the state folder {}; see to it that there is room and that it can be written, or choose another one with --state-dir", path.display())]
+    State {
+        path: PathBuf,
+        #[source]
+        source: JournalError,
+    },
     /// Something that was tried did not work; it has been said in detail already.
     #[error("{0}")]
     Failed(String),
@@ -66,7 +76,7 @@ impl CliError {
     /// The exit code that belongs to it.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Usage(_) | Self::Config(_) => Exit::NotRun,
+            Self::Usage(_) | Self::Config(_) | Self::State { .. } => Exit::NotRun,
             Self::Exec(error) => error.exit(),
             Self::Server { .. } | Self::Failed(_) | Self::System { .. } => Exit::Failed,
         }

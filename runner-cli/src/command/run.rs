@@ -47,7 +47,7 @@ pub(super) fn run(context: &Context, arguments: &RunArgs) -> Result<Exit, CliErr
         builder = builder.runner(runner(context, &loaded, &global, entry, &folders, &clients)?);
     }
     let journal = FileJournal::open(folders.state.join("journal"))
-        .map_err(|error| CliError::Failed(format!("cannot open the journal: {error}")))?;
+        .map_err(|source| CliError::State { path: folders.state.clone(), source })?;
     let journal: Arc<dyn Journal> = Arc::new(journal);
     let manager = builder.build(&journal, &host::program());
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -71,6 +71,46 @@ fn copy_sample(version: &str, folder: &Path) -> PathBuf {
 }
 
 #[test]
+fn a_folder_that_was_removed_is_made_again_and_is_nobody_elses() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let state = folder.path().join("state");
+    fs::remove_dir_all(&state).unwrap();
+    journal.check().unwrap();
+    assert!(FileJournal::open(&state).is_err());
+    journal.begin(&assignment("abc", 1)).unwrap();
+    let files = fs::read_dir(&state).unwrap().map(|item| item.unwrap().file_name().into_string().unwrap());
+    assert_eq!(files.filter(|name| !name.starts_with("runner-")).collect::<Vec<_>>(), ["lock"]);
+
+    // Another process was faster: the folder is its own.
+    fs::remove_dir_all(&state).unwrap();
+    let other = open(folder.path());
+    let error = journal.check().unwrap_err();
+    assert!(error.source.to_string().contains("another runner process"), "{error:?}");
+    drop(other);
+    journal.check().unwrap();
+}
+
+#[test]
+fn what_keeps_a_folder_from_being_written_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = open(folder.path());
+    let state = folder.path().join("state");
+    // Not even for root: something else has the name of what is to be written.
+    fs::create_dir(state.join("trial")).unwrap();
+    let error = journal.check().unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot write {}", state.join("trial").display()));
+    fs::remove_dir(state.join("trial")).unwrap();
+    journal.check().unwrap();
+
+    fs::remove_dir_all(&state).unwrap();
+    fs::write(&state, "").unwrap();
+    assert_eq!(journal.check().unwrap_err().to_string(), format!("cannot make the folder {}", state.display()));
+    drop(journal);
+    assert!(FileJournal::open(&state).is_err());
+}
+
+#[test]
 fn format_1_is_read() {
     let folder = tempfile::tempdir().unwrap();
     copy_sample("v1", folder.path());
