@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests: a panic is the report")]
 
 mod exec;
+mod full_disk;
+mod process;
 mod run;
 mod runners;
 mod support;

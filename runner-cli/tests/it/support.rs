@@ -1,5 +1,6 @@
 //! What the tests of the program share: the program in clean surroundings, a coordinator, git checkouts.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -53,7 +54,12 @@ impl Surroundings {
     /// The program with nothing of this process's environment but what finds other programs. Its home is empty, so that
     /// login shells do not run what the machine's user has set up.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(program());
+        self.command_named(program())
+    }
+
+    /// The same for another program.
+    pub(crate) fn command_named(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("PATH", search_path())
@@ -103,10 +109,14 @@ pub(crate) struct GitLab {
 
 impl GitLab {
     pub(crate) fn start() -> Self {
+        Self::start_with(Options::default())
+    }
+
+    pub(crate) fn start_with(options: Options) -> Self {
         let runtime = Runtime::new().unwrap();
         let artifacts = tempfile::tempdir().unwrap();
+        let coordinator = Coordinator::new(Options { record_requests: true, ..options });
         let options = ServerOptions::new(artifacts.path());
-        let coordinator = Coordinator::new(Options { record_requests: true, ..Options::default() });
         let server =
             runtime.block_on(Server::bind(([127, 0, 0, 1], 0).into(), coordinator, options)).unwrap();
         Self { runtime, server: Some(server), _artifacts: artifacts }

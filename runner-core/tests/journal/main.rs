@@ -105,7 +105,10 @@ fn what_keeps_a_folder_from_being_written_is_told() {
 
     fs::remove_dir_all(&state).unwrap();
     fs::write(&state, "").unwrap();
-    assert_eq!(journal.check().unwrap_err().to_string(), format!("cannot make the folder {}", state.display()));
+    assert_eq!(
+        journal.check().unwrap_err().to_string(),
+        format!("cannot make the folder {}", state.display())
+    );
     drop(journal);
     assert!(FileJournal::open(&state).is_err());
 }
