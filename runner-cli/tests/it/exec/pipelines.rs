@@ -192,10 +192,7 @@ work:
     assert!(first.contains("Failed to extract cache") && first.contains("nothing yet"), "{first}");
     assert!(first.contains("Created cache"), "{first}");
     let second = checkout.exec(&[]).expect(0).out;
-    assert!(
-        second.contains("Successfully extracted cache") && second.contains("work | run 1\n"),
-        "{second}"
-    );
+    assert!(second.contains("Successfully extracted cache") && second.contains("work | run 1\n"), "{second}");
     let third = checkout.exec(&[]).expect(0).out;
     assert!(third.contains("work | run 1\nwork | run 2\n"), "{third}");
 }
