@@ -18,6 +18,7 @@
 //! | [`run`] | the run of one job |
 //! | [`manager`] | the run loop: polls, keeps slots, starts runs, stops in order |
 //! | [`observe`] | what happens to jobs, as typed events |
+//! | [`session`] | where users reach a job while it runs, as a parameter |
 //! | [`task`] | who runs tasks, as a parameter |
 //! | [`time`] | wall-clock time as a parameter |
 //! | `conformance` | with the feature of that name: the suite by which an executor proves itself |
@@ -33,6 +34,7 @@ pub mod observe;
 pub mod plan;
 pub mod run;
 pub mod script;
+pub mod session;
 pub mod settings;
 pub mod task;
 pub mod time;

@@ -7,4 +7,5 @@ mod full_disk;
 mod process;
 mod run;
 mod runners;
+mod signals;
 mod support;

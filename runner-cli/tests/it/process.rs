@@ -142,6 +142,7 @@ impl Drop for RunnerProcess {
 }
 
 /// Looks again and again until something is so; `false` when it never is.
+#[expect(clippy::disallowed_methods, reason = "no runtime is held up, and other processes send no events")]
 pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) -> bool {
     let end = Instant::now() + PATIENCE;
     while Instant::now() < end {

@@ -12,6 +12,7 @@ use crate::executor::Provider;
 use crate::journal::Journal;
 use crate::observe::{NoObserver, Observer};
 use crate::run::RunnerContext;
+use crate::session::{NoSessions, Sessions};
 use crate::settings::{JobSettings, PollSettings, RunnerIdentity};
 use crate::task::{Spawner, TokioSpawner};
 use crate::time::{Clock, SystemClock};
@@ -43,6 +44,7 @@ pub struct ManagerBuilder {
     clock: Option<Arc<dyn Clock>>,
     spawner: Option<Arc<dyn Spawner>>,
     observer: Option<Arc<dyn Observer>>,
+    sessions: Option<Arc<dyn Sessions>>,
 }
 
 impl ManagerBuilder {
@@ -76,10 +78,17 @@ impl ManagerBuilder {
         self
     }
 
+    /// Where users reach jobs while they run; nowhere when not given.
+    pub fn sessions(mut self, sessions: Arc<dyn Sessions>) -> Self {
+        self.sessions = Some(sessions);
+        self
+    }
+
     /// Makes the manager. `journal` is where accepted jobs are written down; `program` is what the manager calls itself.
     pub fn build(self, journal: &Arc<dyn Journal>, program: &Program) -> Manager {
         let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let observer = self.observer.unwrap_or_else(|| Arc::new(NoObserver));
+        let sessions = self.sessions.unwrap_or_else(|| Arc::new(NoSessions));
         let runners = self.entries.into_iter().map(|entry| {
             let context = RunnerContext {
                 client: entry.client.with_info(crate::run::info(&*entry.provider, program)),
@@ -91,6 +100,7 @@ impl ManagerBuilder {
                 journal: Arc::clone(journal),
                 clock: Arc::clone(&clock),
                 observer: Arc::clone(&observer),
+                sessions: Arc::clone(&sessions),
             };
             Arc::new(Runner::new(context, entry.poll))
         });

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use runner_api::{Job, JobAnswer, JobRequest, RunnerCredentials, UnreadableJob};
+use runner_api::{Job, JobAnswer, JobRequest, RunnerCredentials, SessionInfo, UnreadableJob};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::time::{sleep, timeout};
 
@@ -15,7 +15,8 @@ use crate::errors::chain;
 use crate::executor::{AcquireError, Capacity, Cause, EnvironmentError, JobKey, Reservation};
 use crate::journal::{Assignment, ClientCertificate, FORMAT_VERSION, JournalError};
 use crate::observe::Happening;
-use crate::run::{JobControl, JobTask, Refusal, RunnerContext, guarded, run_job};
+use crate::run::{JobControl, JobTask, Refusal, RunnerContext, guarded, guarded_now, run_job};
+use crate::session::{self, JobSession, Session};
 use crate::variables::TlsFiles;
 
 /// How long a provider may take to get a reservation back before its place is given to the next job all the same.
@@ -58,7 +59,7 @@ async fn rounds(runner: &Arc<Runner>, shared: &Arc<Shared>) {
                 Ok(turn) => {
                     let _asking = shared.common.asks(runner.key());
                     request.may_be_held = shared.common.may_be_held(runner.key());
-                    match ask(runner, shared, &request, turn).await {
+                    match ask(runner, shared, &mut request, turn).await {
                         Some(pause) => pause,
                         None => return,
                     }
@@ -150,7 +151,12 @@ fn no_turn(runner: &Runner, error: &AcquireError) -> Pause {
 }
 
 /// Sends one request. `None`: the manager stops.
-async fn ask(runner: &Arc<Runner>, shared: &Arc<Shared>, request: &JobRequest, turn: Turn) -> Option<Pause> {
+async fn ask(
+    runner: &Arc<Runner>,
+    shared: &Arc<Shared>,
+    request: &mut JobRequest,
+    turn: Turn,
+) -> Option<Pause> {
     let interval = runner.poll.check_interval;
     // Never left behind: who opens the journal after this manager shall find it closed.
     if !shared.writing.works(shared, &runner.context.journal).await {
@@ -158,6 +164,8 @@ async fn ask(runner: &Arc<Runner>, shared: &Arc<Shared>, request: &JobRequest, t
         // A job that ends may make room.
         return Some(Pause::UntilChanged(interval));
     }
+    let session;
+    (session, request.session) = open_session(&runner.context).unzip();
     // Without a queue position GitLab holds nothing: an answer that does not come is only slow, and may bring a job.
     let held = request.may_be_held && runner.context.client.last_update().is_some();
     let answer = tokio::select! {
@@ -181,7 +189,7 @@ async fn ask(runner: &Arc<Runner>, shared: &Arc<Shared>, request: &JobRequest, t
     runner.requests.learn(shown);
     let error = match answer {
         Ok(JobAnswer::Job(job)) => {
-            return Some(accept(runner, shared, *job, turn).await);
+            return Some(accept(runner, shared, *job, session, turn).await);
         }
         Ok(answer) => {
             runner.answered();
@@ -203,8 +211,20 @@ async fn ask(runner: &Arc<Runner>, shared: &Arc<Shared>, request: &JobRequest, t
     Some(Pause::Firm(error.retry_after().map_or(interval, |asked| asked.max(interval))))
 }
 
+/// A session for the job that is asked for, if the executor can have one.
+fn open_session(context: &RunnerContext) -> Option<(Box<dyn Session>, SessionInfo)> {
+    let can = guarded_now(|| context.provider.info().features.session).unwrap_or_default();
+    can.then(|| session::open(&*context.sessions, &context.identity)).flatten()
+}
+
 /// Writes the job down and starts its task. It is acknowledged there, not here.
-async fn accept(runner: &Arc<Runner>, shared: &Arc<Shared>, job: Job, turn: Turn) -> Pause {
+async fn accept(
+    runner: &Arc<Runner>,
+    shared: &Arc<Shared>,
+    job: Job,
+    session: Option<Box<dyn Session>>,
+    turn: Turn,
+) -> Pause {
     let context = &runner.context;
     let key = JobKey { runner: context.identity.token.short().to_owned(), job: job.id };
     let lease = shared.slots.take(&key.runner, job.job_info.project_id);
@@ -252,6 +272,7 @@ async fn accept(runner: &Arc<Runner>, shared: &Arc<Shared>, job: Job, turn: Turn
         job: Arc::new(job),
         reservation,
         control,
+        session: session.map(|session| JobSession::begin(session, &key)),
     };
     shared.spawn(key, listed, live(Arc::clone(runner), task, lease, permits));
     runner.answered();
@@ -259,10 +280,11 @@ async fn accept(runner: &Arc<Runner>, shared: &Arc<Shared>, job: Job, turn: Turn
 }
 
 /// The task of a job: runs it, then gives back what it held.
-async fn live(runner: Arc<Runner>, task: JobTask, lease: SlotLease, permits: Permits) {
+async fn live(runner: Arc<Runner>, mut task: JobTask, lease: SlotLease, permits: Permits) {
     if let Err(panic) = guarded(run_job(&task)).await {
         tracing::error!(job = %task.assignment.key, %panic, "the task of a job panicked; its end is reported by the next start");
     }
+    drop(task.session.take());
     let key = task.assignment.key.clone();
     let mut released = Box::pin(release(&runner.context, task.reservation));
     let in_time = timeout(RELEASE, &mut released).await.is_ok();

@@ -94,6 +94,7 @@ fn entry(
         assignment,
         reservation: Reservation::new("an earlier process"),
         control,
+        session: None,
     };
     let (settled, settles) = oneshot::channel();
     shared.spawn(key, job, async move {

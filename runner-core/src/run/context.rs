@@ -9,6 +9,7 @@ use super::limits::LONGEST;
 use crate::executor::{JobContext, JobKey, Provider, Reservation};
 use crate::journal::{Assignment, Journal};
 use crate::observe::{Event, Happening, Observer};
+use crate::session::{JobSession, Sessions};
 use crate::settings::{JobSettings, RunnerIdentity};
 use crate::time::Clock;
 use crate::variables::{Program, TlsFiles, VariableInputs, Variables};
@@ -25,6 +26,7 @@ pub(crate) struct RunnerContext {
     pub(crate) journal: Arc<dyn Journal>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) observer: Arc<dyn Observer>,
+    pub(crate) sessions: Arc<dyn Sessions>,
 }
 
 impl RunnerContext {
@@ -43,6 +45,8 @@ pub(crate) struct JobTask {
     pub(crate) job: Arc<Job>,
     pub(crate) reservation: Reservation,
     pub(crate) control: JobControl,
+    /// Where users reach it, if there is such a place.
+    pub(crate) session: Option<JobSession>,
     pub(crate) tls: TlsFiles,
 }
 

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt;
 
@@ -22,6 +22,11 @@ impl fmt::Display for Panic {
 pub(crate) fn guarded<F: Future>(future: F) -> impl Future<Output = Result<F::Output, Panic>> {
     let future = AssertUnwindSafe(Box::pin(future)).catch_unwind();
     future.map(|result| result.map_err(|payload| Panic(text(&*payload))))
+}
+
+/// The same for a call that does not wait.
+pub(crate) fn guarded_now<T>(call: impl FnOnce() -> T) -> Result<T, Panic> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|payload| Panic(text(&*payload)))
 }
 
 fn text(payload: &(dyn Any + Send)) -> String {

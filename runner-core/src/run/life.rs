@@ -1,5 +1,6 @@
 //! The life of one job: a place is made, the plan is walked in it, the place is cleaned up.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use runner_api::{FailureReason, Job};
@@ -38,7 +39,7 @@ pub(super) async fn live(task: &JobTask, log: &JobLog, record: &Record) -> Resul
 
     let context = task.context();
     let environment = match task.runner.provider.environment(&task.reservation, &context) {
-        Ok(environment) => environment,
+        Ok(environment) => Arc::<dyn Environment>::from(environment),
         Err(error) => return Ok(Some(Failure::of_environment(&error))),
     };
     // From here on something may exist outside: whoever finds this record knows where.
@@ -51,7 +52,7 @@ pub(super) async fn live(task: &JobTask, log: &JobLog, record: &Record) -> Resul
         log,
         words: &words,
         control: &task.control,
-        environment: environment.as_ref(),
+        environment: &environment,
         limit: TimeLimit::from_now("execution", context.timeout),
     };
     let failure = tokio::select! {
@@ -115,7 +116,7 @@ pub(super) struct Life<'a> {
     pub(super) log: &'a JobLog,
     pub(super) words: &'a Words,
     pub(super) control: &'a JobControl,
-    pub(super) environment: &'a dyn Environment,
+    pub(super) environment: &'a Arc<dyn Environment>,
     /// The job's time.
     pub(super) limit: TimeLimit,
 }
@@ -161,11 +162,14 @@ impl Life<'_> {
         self.words.open(section, &format!("Preparing the \"{executor}\" executor")).await?;
         let limits = Limits { job: self.limit, stage: limit, least: CancelState::Graceful };
         let key = &self.task.assignment.key;
-        let place = prepare(self.environment, key, self.words, self.control, limits).await?;
+        let place = prepare(self.environment.as_ref(), key, self.words, self.control, limits).await?;
         self.words.close(section).await?;
         Ok(match place {
             Ok(place) => {
                 record.update(|progress| progress.place = Some(place.clone()));
+                if let Some(session) = &self.task.session {
+                    session.attach(self.environment);
+                }
                 Ok(place)
             }
             Err(NoPlace::Failed(failure)) => Err(failure),

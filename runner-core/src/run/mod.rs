@@ -30,7 +30,7 @@ mod words;
 pub use control::JobControl;
 
 pub(crate) use context::{JobTask, RunnerContext};
-pub(crate) use guard::guarded;
+pub(crate) use guard::{guarded, guarded_now};
 pub(crate) use open::info;
 pub(crate) use refuse::Refusal;
 pub(crate) use resolve::resolve_job;

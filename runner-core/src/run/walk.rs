@@ -237,7 +237,7 @@ impl<'a> Walk<'a> {
                 life.log.commit().await?;
                 record.update(|progress| progress.stage = Some(key.clone()));
                 let run = StageRun {
-                    environment: life.environment,
+                    environment: life.environment.as_ref(),
                     log: life.log,
                     control: life.control,
                     key: &key,

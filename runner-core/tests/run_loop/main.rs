@@ -17,5 +17,6 @@ mod panics;
 mod places;
 mod polling;
 mod refusals;
+mod sessions;
 mod stages;
 mod stopping;

@@ -38,6 +38,7 @@ struct State {
     calls: Vec<String>,
     stages: BTreeMap<(JobKey, StageKey), Stage>,
     adoptable: bool,
+    sessions: bool,
     panic_at: Option<String>,
     hang_at: Vec<String>,
 }
@@ -240,6 +241,12 @@ impl Fake {
         self
     }
 
+    /// Users can reach its jobs while they run.
+    pub(crate) fn offers_sessions(self) -> Self {
+        self.state(|state| state.sessions = true);
+        self
+    }
+
     /// The next call that is written down like this panics.
     pub(crate) fn panics_at(self, call: &str) -> Self {
         self.state(|state| state.panic_at = Some(call.to_owned()));
@@ -367,6 +374,7 @@ impl Provider for Fake {
     fn info(&self) -> ProviderInfo {
         let mut features = runner_api::Features::default();
         features.variables = true;
+        features.session = self.read(|state| state.sessions);
         let capabilities = Capabilities { replay: true, adoption: false };
         ProviderInfo { executor: "fake".into(), shell: "sh".into(), features, capabilities }
     }
