@@ -8,6 +8,7 @@ mod support;
 
 mod attempts;
 mod chaos;
+mod clocks;
 mod crash;
 mod delivery;
 mod ends;

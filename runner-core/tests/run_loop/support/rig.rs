@@ -129,14 +129,24 @@ impl Rig {
     }
 
     pub(crate) fn build_on(&self, builder: ManagerBuilder, journal: &Arc<dyn Journal>) -> Manager {
-        let program =
-            Program { version: "1.2.3".into(), revision: "01234567".into(), platform: "linux/amd64".into() };
         let clock: Arc<dyn Clock> = match self.gitlab {
             GitLab::Http(_) => Arc::new(SystemClock),
             GitLab::InProcess(_) => {
                 Arc::new(TokioClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)))
             }
         };
+        self.build_with(builder, journal, clock)
+    }
+
+    /// A manager with a clock of its own.
+    pub(crate) fn build_with(
+        &self,
+        builder: ManagerBuilder,
+        journal: &Arc<dyn Journal>,
+        clock: Arc<dyn Clock>,
+    ) -> Manager {
+        let program =
+            Program { version: "1.2.3".into(), revision: "01234567".into(), platform: "linux/amd64".into() };
         builder.clock(clock).build(journal, &program)
     }
 
