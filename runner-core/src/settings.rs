@@ -93,7 +93,8 @@ pub struct JobSettings {
     pub artifact_response_timeout: Duration,
     /// Time between asking a stage to end and killing it.
     pub grace: Duration,
-    /// Tries of reporting the final state before the job is given up.
+    /// Tries of reporting the final state before the job is given up. The first one lasts a second, each further one twice as
+    /// long; within it what may pass is met with more requests.
     pub final_update_tries: u32,
     /// Pause between two sends of the log while the server names none.
     pub trace_interval: Duration,

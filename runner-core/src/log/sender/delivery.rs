@@ -3,47 +3,56 @@
 use std::time::Duration;
 
 use runner_api::{JobState, JobStatus, JobUpdate, UpdateResult};
+use tokio::time::Instant;
 
 use super::api::{Problem, Reply};
-use super::link::{Link, backoff};
-use super::uploads::{Step, Uploads};
+use super::link::Link;
+use super::uploads::{Miss, Step, Uploads};
 use super::{Delivery, FinalState};
 
-/// Failed requests in a row that are repeated quickly before the try counts as failed.
-const QUICK_RETRIES: u32 = 3;
-
-/// The first pause between two tries; each further one is twice as long.
-const MIN_PAUSE: Duration = Duration::from_secs(1);
-const MAX_PAUSE: Duration = Duration::from_secs(3600);
+/// How long the first try lasts; each further one lasts twice as long.
+const FIRST_TRY: Duration = Duration::from_secs(1);
+const LONGEST_TRY: Duration = Duration::from_secs(3600);
 
 /// How often the server may find the log wrong and get all of it again within one try.
 const MAX_RESENDS: u32 = 3;
 
 impl Uploads {
     /// Delivers the end of the job. The log must be finished.
+    ///
+    /// A try lasts for its time: what may pass is met again and again within it, so that a short trouble costs little more
+    /// than it lasts. What was refused is worth a new try only, when the time of this one is over.
     pub(super) async fn deliver(&mut self, state: &FinalState) -> Delivery {
         let update = state.update();
-        let mut pause = MIN_PAUSE;
-        let mut tries = 0;
+        let (mut tries, mut lasts, mut end) = (1, FIRST_TRY, Instant::now() + FIRST_TRY);
+        let mut resends = 0;
+        self.pauses().reset();
         loop {
-            let problem = match self.deliver_once(&update).await {
+            let Miss { problem, may_pass, pause } = match self.deliver_once(&update, &mut resends).await {
                 Ok(delivery) => return delivery,
-                Err(problem) => problem,
+                Err(miss) => miss,
             };
-            tries += 1;
+            let again = Instant::now() + pause;
+            if may_pass && again < end {
+                tracing::debug!(%problem, ?pause, "the job's end is not delivered yet");
+                tokio::time::sleep_until(again).await;
+                continue;
+            }
             if tries >= self.link().settings.final_update_tries {
                 tracing::warn!(%problem, tries, "the job's end is not delivered; giving up");
                 return Delivery::GivenUp(problem);
             }
-            tracing::debug!(%problem, tries, ?pause, "the job's end is not delivered yet");
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(MAX_PAUSE);
+            tracing::debug!(%problem, tries, "the job's end is not delivered yet");
+            tokio::time::sleep_until(if may_pass { again } else { end }).await;
+            tries += 1;
+            resends = 0;
+            lasts = (lasts * 2).min(LONGEST_TRY);
+            end = Instant::now() + lasts;
         }
     }
 
-    /// One try; an error is worth another one.
-    async fn deliver_once(&mut self, update: &JobUpdate) -> Result<Delivery, String> {
-        let (mut resends, mut failures) = (0, 0);
+    /// Tells everything once.
+    async fn deliver_once(&mut self, update: &JobUpdate, resends: &mut u32) -> Result<Delivery, Miss> {
         loop {
             let published = self.link().log.publish().await;
             self.drain(published.len).await?;
@@ -53,38 +62,32 @@ impl Uploads {
                 UpdateResult::Abort => return Ok(ended(&update.state, reply)),
                 UpdateResult::AcceptedButNotCompleted => {
                     let interval = reply.update_interval.unwrap_or(self.link().settings.interval);
+                    self.pauses().reset();
                     tokio::time::sleep(interval).await;
                 }
-                UpdateResult::TraceValidationFailed if resends < MAX_RESENDS => {
+                UpdateResult::TraceValidationFailed if *resends < MAX_RESENDS => {
                     tracing::warn!(?published, "the server finds the log wrong; sending all of it again");
-                    resends += 1;
+                    *resends += 1;
                     self.restart();
                 }
-                UpdateResult::Failed
-                    if failures < QUICK_RETRIES && reply.problem.as_ref().is_some_and(Problem::may_pass) =>
-                {
-                    failures += 1;
-                    tokio::time::sleep(backoff(failures, reply.problem.as_ref())).await;
+                _ => {
+                    let problem = text(reply.problem.as_ref());
+                    let may_pass = reply.is_lost();
+                    let pause = self.pauses().after(reply.problem.as_ref(), may_pass);
+                    return Err(Miss { problem, may_pass, pause });
                 }
-                _ => return Err(text(reply.problem.as_ref())),
             }
         }
     }
 
     /// Sends the rest of the log. It also ends well when the server does not want it: then the final state is all that is
     /// left to say.
-    async fn drain(&mut self, len: u64) -> Result<(), String> {
-        let mut failures = 0;
-        self.forget_failures();
+    async fn drain(&mut self, len: u64) -> Result<(), Miss> {
         while !self.has_all(len) && !self.is_refused() {
             match self.step(len).await {
-                Step::Forward => failures = 0,
+                Step::Forward => {}
                 Step::NotFound(_) | Step::Refused(_) => return Ok(()),
-                Step::Failed(_, problem) if failures == QUICK_RETRIES => return Err(problem),
-                Step::Failed(pause, _) => {
-                    failures += 1;
-                    tokio::time::sleep(pause).await;
-                }
+                Step::Failed(miss) => return Err(miss),
             }
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! What uploads, keep-alive and delivery share: the line to the server and what it said last.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,11 +15,7 @@ use super::api::{Problem, Reply, TraceApi};
 use super::{Directive, SenderSettings};
 
 /// The longest interval between two bursts, whatever the server says.
-const MAX_INTERVAL: Duration = Duration::from_secs(15 * 60);
-
-/// The first pause after a failure; each further one is twice as long, up to [`MAX_BACKOFF`].
-const MIN_BACKOFF: Duration = Duration::from_millis(200);
-const MAX_BACKOFF: Duration = Duration::from_secs(5);
+pub(super) const MAX_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
 #[derive(Debug)]
 pub(super) struct Link {
@@ -28,6 +24,8 @@ pub(super) struct Link {
     pub(super) settings: SenderSettings,
     pub(super) directive: watch::Sender<Directive>,
     acknowledged: AtomicU64,
+    /// Whether it is not known that the server has heard that the job was accepted.
+    unaccepted: AtomicBool,
     /// Pause between two bursts.
     interval: watch::Sender<Duration>,
     /// When the server last heard of the job; `None`: never.
@@ -41,6 +39,7 @@ impl Link {
             log,
             directive: watch::Sender::new(Directive::Run),
             acknowledged: AtomicU64::new(0),
+            unaccepted: AtomicBool::new(false),
             interval: watch::Sender::new(settings.interval),
             heard: Mutex::new(None),
             settings,
@@ -75,12 +74,24 @@ impl Link {
             }
         };
         self.note(&reply);
+        if !reply.is_lost() {
+            self.unaccepted.store(false, Ordering::Relaxed);
+        }
         match reply.result {
             UpdateResult::Succeeded | UpdateResult::AcceptedButNotCompleted => self.heard(),
             UpdateResult::Abort => self.direct(Directive::Abort),
             _ => {}
         }
         reply
+    }
+
+    /// Whether the job is to be accepted before anything else is sent.
+    pub(super) fn is_unaccepted(&self) -> bool {
+        self.unaccepted.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_unaccepted(&self) {
+        self.unaccepted.store(true, Ordering::Relaxed);
     }
 
     /// The published log, as the server wants to hear of it.
@@ -148,10 +159,9 @@ impl Problem {
     }
 }
 
-/// How long to wait after the `failures`-th failure in a row.
-pub(super) fn backoff(failures: u32, problem: Option<&Problem>) -> Duration {
-    let own = MIN_BACKOFF.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(MAX_BACKOFF);
-    problem
-        .and_then(|problem| problem.retry_after)
-        .map_or(own, |asked| asked.clamp(MIN_BACKOFF, MAX_INTERVAL))
+impl Reply<UpdateResult> {
+    /// Whether it is not known that the server heard it, and it may hear it a little later.
+    pub(super) fn is_lost(&self) -> bool {
+        self.result == UpdateResult::Failed && self.problem.as_ref().is_some_and(Problem::may_pass)
+    }
 }

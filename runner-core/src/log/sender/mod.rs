@@ -13,6 +13,7 @@ mod api;
 mod delivery;
 mod keep_alive;
 mod link;
+mod pauses;
 mod uploads;
 
 use std::fmt;
@@ -25,6 +26,7 @@ use tokio::sync::{mpsc, watch};
 
 pub use api::{Problem, Reply, TraceApi};
 use link::Link;
+use pauses::Pauses;
 use uploads::Uploads;
 
 use super::joblog::JobLog;
@@ -41,7 +43,8 @@ pub struct SenderSettings {
     pub patch_timeout: Duration,
     /// Time for one PUT.
     pub update_timeout: Duration,
-    /// Tries of reporting the final state, at least 1.
+    /// Tries of reporting the final state, at least 1. The first one lasts a second, each further one twice as long; within
+    /// that time what was lost, or met a server in trouble, is sent again.
     pub final_update_tries: u32,
     /// Whether the log shows every command and variable (`CI_DEBUG_TRACE`, `CI_DEBUG_SERVICES`).
     pub debug: bool,
@@ -153,25 +156,26 @@ impl TraceSender {
     /// Accepts the job: `running`, without output. Before the task runs, because GitLab takes no log of a job that nobody
     /// has accepted. Not for a job that goes on after a restart.
     ///
-    /// Tries again a few times if there is no proper answer; what still is not answered then counts as accepted, since the
-    /// keep-alive will tell.
+    /// Tries again a few times if there is no proper answer; what still is not answered then counts as accepted, and is told
+    /// before the log.
     ///
     /// Source: GitLab's Runner API, two-phase job commit.
     pub async fn acknowledge(&self) -> Acknowledgement {
-        let mut tries = 0;
+        let (mut tries, mut pauses) = (0, Pauses::default());
         loop {
             let reply = self.link.update(&JobUpdate::running()).await;
             match reply.result {
                 UpdateResult::Abort => return Acknowledgement::Gone,
                 _ if reply.cancel_requested => return Acknowledgement::CancelRequested,
-                UpdateResult::Failed if reply.problem.as_ref().is_some_and(Problem::may_pass) => {}
-                _ => return Acknowledgement::Accepted,
+                _ if !reply.is_lost() => return Acknowledgement::Accepted,
+                _ => {}
             }
             tries += 1;
             if tries == ACKNOWLEDGE_TRIES {
+                self.link.set_unaccepted();
                 return Acknowledgement::Accepted;
             }
-            tokio::time::sleep(link::backoff(tries, reply.problem.as_ref())).await;
+            tokio::time::sleep(pauses.after(reply.problem.as_ref(), true)).await;
         }
     }
 

@@ -4,13 +4,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use runner_api::PatchResult;
+use runner_api::{JobUpdate, PatchResult, UpdateResult};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::FinalState;
 use super::api::Problem;
-use super::link::{Link, backoff};
+use super::link::Link;
+use super::pauses::Pauses;
 
 /// The most bytes of one PATCH.
 const MAX_PIECE: u64 = 1024 * 1024;
@@ -36,8 +37,10 @@ pub(super) struct Uploads {
     refused: bool,
     piece: u64,
     timeout: Duration,
-    /// Failures and mismatches in a row.
-    failures: u32,
+    pauses: Pauses,
+    /// The server asked not to be sent anything before.
+    not_before: Option<Instant>,
+    /// Mismatches in a row.
     repairs: u32,
 }
 
@@ -48,10 +51,19 @@ pub(super) enum Step {
     Forward,
     /// The server does not know the job.
     NotFound(Duration),
-    /// Not now; wait so long.
-    Failed(Duration, String),
+    /// Not now.
+    Failed(Miss),
     /// Never.
     Refused(String),
+}
+
+/// Why something did not go through.
+#[derive(Debug)]
+pub(super) struct Miss {
+    pub(super) problem: String,
+    /// Whether the same may go through after `pause`; otherwise it needs another try.
+    pub(super) may_pass: bool,
+    pub(super) pause: Duration,
 }
 
 impl Uploads {
@@ -64,7 +76,8 @@ impl Uploads {
             refused: false,
             piece: MAX_PIECE,
             timeout,
-            failures: 0,
+            pauses: Pauses::default(),
+            not_before: None,
             repairs: 0,
         }
     }
@@ -83,9 +96,9 @@ impl Uploads {
         self.refused
     }
 
-    /// Failures are counted afresh: waiting begins with short pauses again.
-    pub(super) fn forget_failures(&mut self) {
-        self.failures = 0;
+    /// Waits after failures, of the trace and of what is told beside it.
+    pub(super) fn pauses(&mut self) -> &mut Pauses {
+        &mut self.pauses
     }
 
     /// Sends a burst per interval until the job's end is ordered. `None`: nobody is left to order it.
@@ -129,7 +142,7 @@ impl Uploads {
             match self.step(len).await {
                 Step::Forward => {}
                 Step::NotFound(pause) => return ControlFlow::Break(pause),
-                Step::Failed(pause, problem) => {
+                Step::Failed(Miss { problem, pause, .. }) => {
                     tracing::debug!(%problem, ?pause, "the log was not taken; trying again");
                     return ControlFlow::Break(pause);
                 }
@@ -144,17 +157,33 @@ impl Uploads {
 
     /// Sends one piece of the log's first `len` bytes.
     pub(super) async fn step(&mut self, len: u64) -> Step {
+        if let Some(time) = self.not_before.take() {
+            tokio::time::sleep_until(time).await;
+        }
+        if self.link.is_unaccepted()
+            && let Some(step) = self.accept().await
+        {
+            return step;
+        }
         let piece = if self.unknown { 1 } else { self.piece };
         let end = len.min(self.acknowledged + piece);
         let bytes = match self.link.log.read(self.acknowledged..end).await {
             Ok(bytes) => bytes,
-            Err(error) => return self.failed(None, format!("cannot read the log: {error}")),
+            Err(error) => {
+                let problem = format!("cannot read the log: {error}");
+                return Step::Failed(Miss {
+                    problem,
+                    may_pass: false,
+                    pause: self.pauses.after(None, false),
+                });
+            }
         };
         let reply = self.link.patch(self.acknowledged, bytes, self.timeout).await;
         match reply.result {
             PatchResult::Accepted { end } => {
                 self.forward(end);
-                (self.failures, self.repairs) = (0, 0);
+                self.pauses.reset();
+                self.repairs = 0;
                 self.piece = (self.piece * 2).min(MAX_PIECE);
                 self.timeout = self.link.settings.patch_timeout;
                 Step::Forward
@@ -171,10 +200,7 @@ impl Uploads {
                     Step::Refused(problem.text)
                 }
             },
-            PatchResult::NotFound => {
-                self.failures += 1;
-                Step::NotFound(backoff(self.failures, reply.problem.as_ref()))
-            }
+            PatchResult::NotFound => Step::NotFound(self.pause_after(reply.problem.as_ref(), false)),
             _ => {
                 let text =
                     reply.problem.as_ref().map_or_else(|| "no reason given".to_owned(), Problem::to_string);
@@ -210,8 +236,35 @@ impl Uploads {
     }
 
     fn failed(&mut self, problem: Option<&Problem>, text: String) -> Step {
-        self.failures += 1;
-        Step::Failed(backoff(self.failures, problem), text)
+        // A trace may be locked for a moment, and a piece that is too large is sent smaller.
+        let may_pass =
+            problem.is_some_and(|problem| problem.may_pass() || matches!(problem.status, Some(409 | 413)));
+        Step::Failed(Miss { problem: text, may_pass, pause: self.pause_after(problem, may_pass) })
+    }
+
+    fn pause_after(&mut self, problem: Option<&Problem>, may_pass: bool) -> Duration {
+        let pause = self.pauses.after(problem, may_pass);
+        if problem.is_some_and(|problem| problem.retry_after.is_some()) {
+            self.not_before = Some(Instant::now() + pause);
+        }
+        pause
+    }
+
+    /// Tells that the job was accepted, which the server may not have heard: it takes no log before. `None`: it has heard.
+    async fn accept(&mut self) -> Option<Step> {
+        let reply = self.link.update(&JobUpdate::running()).await;
+        if reply.is_lost() {
+            let text = reply.problem.as_ref().map_or_else(String::new, Problem::to_string);
+            return Some(self.failed(reply.problem.as_ref(), text));
+        }
+        self.pauses.reset();
+        match (reply.result, reply.problem) {
+            (UpdateResult::Abort, Some(problem)) => {
+                self.refused = true;
+                Some(Step::Refused(problem.text))
+            }
+            _ => None,
+        }
     }
 
     /// The server's log is not what it should be: everything again.
