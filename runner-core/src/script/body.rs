@@ -14,6 +14,12 @@ const CLEAN_MODULE: &str = r#"for head; do
   if [ -d "$dir/objects" ]; then rm -rf "$dir/config" "$dir/hooks"; fi
 done"#;
 
+/// Whether there is something under a path that is already a word. Shells test this themselves: most often there is nothing
+/// to remove, and then no program has to be started to find out.
+fn is_there(path: &str) -> String {
+    format!("[ -e {path} ] || [ -L {path} ]")
+}
+
 /// Writes the body of a script.
 pub(super) struct Writer<'a> {
     pub(super) job: &'a Job,
@@ -49,11 +55,11 @@ impl Writer<'_> {
             }
             Op::MakeDir(dir) => {
                 let dir = self.secrets.word(dir);
-                self.command_line(&format!("mkdir -p {dir}"));
+                self.command_line(&format!("[ -d {dir} ] || mkdir -p {dir}"));
             }
             Op::RemoveFile(path) => {
                 let path = self.secrets.word(path);
-                self.command_line(&format!("rm -f {path}"));
+                self.command_line(&format!("if {}; then rm -f {path}; fi", is_there(&path)));
             }
             Op::RemoveTree(path) => self.remove_tree(path),
             Op::RemoveFilesBelow { dir, name } => {
@@ -149,7 +155,8 @@ impl Writer<'_> {
     }
 
     fn greeting(&mut self, via: Option<&str>) {
-        let host = "\"$(hostname 2> /dev/null || uname -n)\"";
+        let host = "\"$({ read -r name < /proc/sys/kernel/hostname && printf %s \"$name\"; } 2> /dev/null \
+                    || hostname 2> /dev/null || uname -n)\"";
         match via {
             Some(via) => {
                 let via = self.secrets.word(via);
@@ -177,10 +184,12 @@ impl Writer<'_> {
     /// What cannot be made writable is told by `rm`. A link is removed, not followed.
     fn remove_tree(&mut self, path: &str) {
         let path = self.secrets.word(path);
+        self.line(&format!("if {}; then", is_there(&path)));
         self.line(&format!(
             "if [ -d {path} ] && [ ! -L {path} ]; then chmod -R u+rwX {path} 2> /dev/null || :; fi"
         ));
         self.command_line(&format!("rm -rf {path}"));
+        self.line("fi");
     }
 
     fn command_line(&mut self, text: &str) {

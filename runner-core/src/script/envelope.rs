@@ -17,6 +17,7 @@ impl Envelope {
     ///
     /// * The body is one word for `eval`, so that a shell that reads the script from its input has read all of it before the
     ///   first command runs, and so that nothing the body reads can be a part of it.
+    /// * Bash knows `pipefail`; other shells are asked in a shell of their own, because not knowing it would end this one.
     /// * Ending at SIGTERM instead of dying of it keeps some versions of bash from printing the whole text.
     /// * The status of the script is the status of the sub-shell, by errexit; else 0, whatever the last `$?` is.
     pub(super) fn around(&self, body: &str) -> String {
@@ -31,7 +32,7 @@ impl Envelope {
             "#!/usr/bin/env {shell}\n\n\
              trap 'exit 1' TERM\n\
              {trace}\
-             if (set -o pipefail) 2> /dev/null; then set -o pipefail; fi\n\
+             if [ -n \"${{BASH_VERSION-}}\" ] || (set -o pipefail) 2> /dev/null; then set -o pipefail; fi\n\
              set -o errexit\n\
              set +o noclobber\n\
              {run}\n\

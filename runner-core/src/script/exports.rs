@@ -32,7 +32,7 @@ impl Writer<'_> {
     pub(super) fn variables(&mut self, files: bool) {
         let variables = self.variables.clone();
         let temp_dir = self.secrets.word(variables.temp_dir());
-        self.line(&format!("mkdir -p {temp_dir}"));
+        self.line(&format!("[ -d {temp_dir} ] || mkdir -p {temp_dir}"));
         for variable in variables.resolved().into_iter().filter(|variable| is_shell_name(&variable.key)) {
             let key = &variable.key;
             let secret = self.secrets.covers(variable);
