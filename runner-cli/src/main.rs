@@ -20,6 +20,9 @@ use crate::args::{Cli, Command};
 use crate::host::Host;
 
 fn main() -> ExitCode {
+    if let Some(code) = runner_helper::run_supervisor(std::env::args_os().skip(1)) {
+        return code;
+    }
     let matches = args::command().get_matches();
     let cli = match Cli::from_arg_matches(&matches) {
         Ok(cli) => cli,

@@ -87,6 +87,19 @@ impl fmt::Debug for Process {
     }
 }
 
+/// Runs `supervise --dir DIR`, if that is the whole command line (without the program's name); `None`: it is something else,
+/// and nothing has happened.
+///
+/// For the start of a program: each stage of each job starts a supervisor, and building a parser for all the other commands
+/// takes longer than everything that a supervisor does before its shell runs. Takes over the process as [`run`] does.
+pub fn run_supervisor(mut arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    if arguments.next()? != "supervise" || arguments.next()? != "--dir" {
+        return None;
+    }
+    let dir = arguments.next()?.into();
+    arguments.next().is_none().then(|| supervise(&SuperviseArgs { dir }))
+}
+
 /// Runs a command to its end; the exit code is the program's. May take over the whole process
 /// ([`supervisor::supervise`] does), so it is the last thing that a program does. Blocks; not for use within an async runtime.
 pub fn run(command: Command, process: Process) -> ExitCode {

@@ -14,6 +14,9 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = runner_helper::run_supervisor(std::env::args_os().skip(1)) {
+        return code;
+    }
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
