@@ -218,7 +218,17 @@ pub(crate) async fn clean_up(
     let until = tokio::time::Instant::now() + deadline;
     let listed = folder.clone();
     let mut remains = Remains::default();
-    for stage in blocking(move || listed.stages()).await? {
+    // Most often all of them have ended long ago.
+    let open = blocking(move || {
+        let mut open = listed.stages()?;
+        open.retain(|stage| match stage.probe() {
+            Ok(Probe::Ended(status)) => status.left > 0,
+            Ok(Probe::NotStarted) => false,
+            _ => true,
+        });
+        Ok(open)
+    });
+    for stage in open.await? {
         let left = match tokio::time::timeout_at(until, end_stage(&stage, watcher)).await {
             Ok(left) => left?,
             Err(_) => Some("still running".to_owned()),
@@ -283,22 +293,23 @@ struct Start {
 impl Start {
     async fn run(self, input: StageInput, spec: Spec) -> Result<Started, EnvironmentError> {
         let Self { config, folder, memory, key, stage } = self;
-        let probed = stage.clone();
-        match blocking(move || probed.probe()).await? {
+        let (written, begun) = (stage.clone(), memory.is_started(&key));
+        let before = blocking(move || {
+            let probe = written.probe()?;
+            if matches!(probe, Probe::NotStarted) && !begun {
+                folder.note_secret_files(spec.secret_files.iter().map(|file| file.path.as_str()))?;
+                written.write(&input.script, &spec)?;
+            }
+            Ok(probe)
+        })
+        .await?;
+        match before {
             Probe::Running => return Ok(Started::Running),
             Probe::Ended(_) => return Ok(Started::Ended),
             Probe::Lost(why) | Probe::Unclear(why) => return Err(lost(&key, why)),
-            Probe::NotStarted if memory.is_started(&key) => {
-                return Err(lost(&key, "the files of the stage are gone"));
-            }
+            Probe::NotStarted if begun => return Err(lost(&key, "the files of the stage are gone")),
             Probe::NotStarted => {}
         }
-        let written = stage.clone();
-        blocking(move || {
-            folder.note_secret_files(spec.secret_files.iter().map(|file| file.path.as_str()))?;
-            written.write(&input.script, &spec)
-        })
-        .await?;
         let launched = launch(&config.helper, &stage).await;
         if !matches!(launched, Ok(Launched::New)) {
             // Whoever runs the stage has read its order; this one would only lie about with its secrets.

@@ -1,6 +1,7 @@
 //! Following a stage's output.
 
-use std::io::{self, SeekFrom};
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,16 +11,15 @@ use runner_core::executor::{
     Cause, EnvironmentError, FollowEvent, FollowStream, OutputFrame, OutputStream, StageEnd, StageKey,
 };
 use runner_frames::{Decoder, End, Frame, Status, Stream};
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use crate::environment::Memory;
 use crate::errors::{blocking, lost, system};
 use crate::stage_folder::{Probe, StageFolder};
 use crate::watcher::{Watch, Watcher};
 
-/// How much is read at once.
-const READ: usize = 256 * 1024;
+/// How much is read at once: little while little comes, because many stages may be followed at the same time.
+const LEAST: usize = 8 * 1024;
+const MOST: usize = 256 * 1024;
 
 /// How long nothing may happen before the supervisor is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
@@ -32,16 +32,9 @@ pub(crate) fn follow(
     watcher: Arc<Watcher>,
     memory: Arc<Memory>,
 ) -> FollowStream {
-    let follower = Follower {
-        key,
-        folder,
-        decoder: Decoder::new(from),
-        watch: None,
-        file: None,
-        watcher,
-        memory,
-        buffer: Vec::new(),
-    };
+    let reader = Reader { folder, file: None, buffer: Vec::new() };
+    let follower =
+        Follower { key, decoder: Decoder::new(from), watch: None, reader: Some(reader), watcher, memory };
     Box::pin(stream::unfold(Some(follower), |follower| async move {
         let mut follower = follower?;
         Some(match follower.next().await {
@@ -54,71 +47,74 @@ pub(crate) fn follow(
 
 struct Follower {
     key: StageKey,
-    folder: StageFolder,
     decoder: Decoder,
     watch: Option<Watch>,
-    file: Option<File>,
+    /// Away while it reads.
+    reader: Option<Reader>,
     watcher: Arc<Watcher>,
     memory: Arc<Memory>,
+}
+
+/// The blocking side: what it finds out takes one visit to another thread.
+struct Reader {
+    folder: StageFolder,
+    file: Option<File>,
     buffer: Vec<u8>,
+}
+
+/// What one visit has shown.
+enum Seen {
+    /// So many bytes of the buffer are new.
+    More(usize),
+    /// There is no more output, and this is how the stage was before that was seen.
+    NoMore(Probe),
 }
 
 impl Follower {
     async fn next(&mut self) -> Result<FollowEvent, EnvironmentError> {
-        let mut ended: Option<Status> = None;
         loop {
             match self.decoder.next_frame() {
                 Ok(Some(frame)) => return Ok(FollowEvent::Frame(output_frame(frame))),
                 Ok(None) => {}
                 Err(error) => return Err(self.unreadable(&error)),
             }
-            if self.read().await? > 0 {
-                continue;
-            }
-            // The status comes after the last byte: what was not there when we saw it will never be.
-            if let Some(status) = ended {
-                return self.end(&status);
-            }
-            match self.probe().await? {
-                Probe::Ended(status) => ended = Some(status),
-                Probe::Running | Probe::Unclear(_) => self.wait().await?,
-                Probe::NotStarted => return Err(self.error("it was not started")),
-                Probe::Lost(why) => return Err(lost(&self.key, why)),
+            match self.look().await? {
+                None => {}
+                Some(Probe::Ended(status)) => return self.end(&status),
+                Some(Probe::Running | Probe::Unclear(_)) => self.wait().await?,
+                Some(Probe::NotStarted) => return Err(self.error("it was not started")),
+                Some(Probe::Lost(why)) => return Err(lost(&self.key, why)),
             }
         }
     }
 
-    /// Reads on in the output file; 0 when there is no more at the moment.
-    async fn read(&mut self) -> Result<usize, EnvironmentError> {
+    /// Gives the decoder more; when there is no more at the moment, tells how the stage is.
+    async fn look(&mut self) -> Result<Option<Probe>, EnvironmentError> {
+        let mut reader = self.reader.take().ok_or_else(|| self.error("a read of it was cut short"))?;
         // First the watch, then the file: nothing that happens in between is missed.
         if self.watch.is_none() {
-            self.watch = match self.watcher.watch(self.folder.path()) {
+            let path = reader.folder.path();
+            self.watch = match self.watcher.watch(path) {
                 Ok(watch) => Some(watch),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-                Err(error) => return Err(system("watch", self.folder.path(), error)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+                Err(error) => return Err(system("watch", path, error)),
             };
         }
-        let path = self.folder.output();
-        let failed = |error| system("read", &path, error);
-        if self.file.is_none() {
-            let mut file = match File::open(&path).await {
-                Ok(file) => file,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
-                Err(error) => return Err(failed(error)),
-            };
-            file.seek(SeekFrom::Start(self.decoder.read_offset())).await.map_err(failed)?;
-            self.file = Some(file);
-            self.buffer.resize(READ, 0);
-        }
-        let Some(file) = &mut self.file else { return Ok(0) };
-        let read = file.read(&mut self.buffer).await.map_err(failed)?;
-        self.decoder.push(self.buffer.get(..read).unwrap_or_default());
-        Ok(read)
-    }
-
-    async fn probe(&self) -> Result<Probe, EnvironmentError> {
-        let folder = self.folder.clone();
-        blocking(move || folder.probe()).await
+        let from = self.decoder.read_offset();
+        let (reader, seen) = blocking(move || {
+            let seen = reader.look(from)?;
+            Ok((reader, seen))
+        })
+        .await?;
+        let probe = match seen {
+            Seen::More(read) => {
+                self.decoder.push(reader.buffer.get(..read).unwrap_or_default());
+                None
+            }
+            Seen::NoMore(probe) => Some(probe),
+        };
+        self.reader = Some(reader);
+        Ok(probe)
     }
 
     async fn wait(&self) -> Result<(), EnvironmentError> {
@@ -151,6 +147,52 @@ impl Follower {
     fn unreadable(&self, why: &dyn std::fmt::Display) -> EnvironmentError {
         self.memory.set_unreadable(&self.key, why.to_string());
         lost(&self.key, why)
+    }
+}
+
+impl Reader {
+    /// Reads on behind `from`, which is where the last read ended.
+    fn look(&mut self, from: u64) -> Result<Seen, EnvironmentError> {
+        let read = self.read(from)?;
+        if read > 0 {
+            return Ok(Seen::More(read));
+        }
+        let probe = self.folder.probe()?;
+        // The status comes after the last byte: what was not there when we saw it will never be.
+        if matches!(probe, Probe::Ended(_)) {
+            let read = self.read(from)?;
+            if read > 0 {
+                return Ok(Seen::More(read));
+            }
+        }
+        self.buffer = Vec::new();
+        Ok(Seen::NoMore(probe))
+    }
+
+    /// 0 when there is no more at the moment.
+    fn read(&mut self, from: u64) -> Result<usize, EnvironmentError> {
+        let path = self.folder.output();
+        let failed = |error| system("read", &path, error);
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let mut file = match File::open(&path) {
+                    Ok(file) => file,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+                    Err(error) => return Err(failed(error)),
+                };
+                file.seek(SeekFrom::Start(from)).map_err(failed)?;
+                self.file.insert(file)
+            }
+        };
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; LEAST];
+        }
+        let read = file.read(&mut self.buffer).map_err(failed)?;
+        if read == self.buffer.len() && read < MOST {
+            self.buffer.resize(2 * read, 0);
+        }
+        Ok(read)
     }
 }
 

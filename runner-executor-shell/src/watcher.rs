@@ -1,6 +1,7 @@
 //! [`Watcher`]: tells readers that something happened in a folder.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -67,8 +68,11 @@ impl Watcher {
         let table = Arc::clone(&self.table);
         let task = tokio::spawn(async move {
             while let Some(Ok(event)) = stream.next().await {
-                // Looking whether a supervisor lives opens and closes its control pipe: no news, or looking would never end.
-                if event.name.as_deref().is_some_and(|name| name == folder::CONTROL) {
+                // Output that grows, a status that appears, a supervisor that lets go of both: nothing else is news. Looking whether
+                // it lives opens and closes its control pipe, and would never end if that were.
+                let news =
+                    |name: &OsStr| [folder::OUTPUT, folder::STATUS, folder::LOCK].iter().any(|n| name == *n);
+                if event.name.as_deref().is_some_and(|name| !news(name)) {
                     continue;
                 }
                 let all = event.mask.contains(EventMask::Q_OVERFLOW);

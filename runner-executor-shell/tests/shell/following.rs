@@ -173,10 +173,12 @@ async fn an_output_that_is_too_short_for_its_status_is_no_success() {
     let key = stage(1);
     environment.start(&key, script("echo one; echo >$READY; read -r go <$GO; echo two")).await.unwrap();
     host.ready().await;
+    let mut stream = environment.follow(&key, 0);
+    let first = next_frame(&mut stream).await;
     host.let_go().await;
-    let (frames, _) = read_all(environment.follow(&key, 0)).await;
+    read_all(stream).await;
     let output = host.stage_folder(1, &key).join("output");
-    fs::File::options().write(true).open(&output).unwrap().set_len(frames[0].end).unwrap();
+    fs::File::options().write(true).open(&output).unwrap().set_len(first.end).unwrap();
     let error = broken(environment.follow(&key, 0)).await;
     assert!(error.contains("its output ends at"), "{error}");
 }
