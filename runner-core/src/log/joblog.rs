@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -91,8 +92,9 @@ pub struct JobLog {
 pub(super) struct Shared {
     pub(super) storage: LogStorage,
     pub(super) published: watch::Sender<Published>,
-    /// The sender has nothing left to send.
+    /// The sender waits for the log to become longer than `wanted_beyond`.
     pub(super) wanted: Notify,
+    pub(super) wanted_beyond: AtomicU64,
     /// Room in the queue, in bytes. Closed when the storage has failed.
     pub(super) room: Arc<Semaphore>,
     /// Why the storage has failed.
@@ -131,6 +133,7 @@ impl JobLog {
             storage,
             published: watch::Sender::new(published),
             wanted: Notify::new(),
+            wanted_beyond: AtomicU64::new(0),
             room: Arc::new(Semaphore::new(QUEUE_BYTES)),
             failure: SetOnce::new(),
             tail: Mutex::new(None),
@@ -266,7 +269,11 @@ impl JobLog {
     ///
     /// [`LogError::Storage`] or [`LogError::Closed`].
     pub async fn sync(&self) -> Result<Published, LogError> {
-        self.ask(Command::Sync).await
+        let published = self.ask(Command::Save).await?;
+        // Not by the task: a large log takes its time, and the sender is not to wait for it.
+        self.shared.storage.spool.sync().await?;
+        self.shared.storage.checkpoints.sync().await?;
+        Ok(published)
     }
 
     /// Lets everything out that is held back, for the sender to send. The log as it is then, with what the storage did not

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -34,13 +35,15 @@ impl LogReader {
         self.shared.recovered
     }
 
-    /// Waits until there is more than `len`. Cancel-safe. Never returns if the log's task has ended.
+    /// Waits until there is more than `len`; that much is then published as soon as it is there. Cancel-safe. For one waiter at a
+    /// time. Never returns if the log's task has ended.
     pub async fn beyond(&self, len: u64) {
         let mut published = self.shared.published.subscribe();
         loop {
             if published.borrow_and_update().len > len {
                 return;
             }
+            self.shared.wanted_beyond.store(len, Ordering::Relaxed);
             self.shared.wanted.notify_one();
             if published.changed().await.is_err() {
                 std::future::pending::<()>().await;

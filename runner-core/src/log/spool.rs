@@ -59,12 +59,14 @@ impl FileSpool {
     /// Opens the file, or makes it. Its folder must exist.
     pub async fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        blocking(move || {
-            let file = private_file(&path, OpenOptions::new().read(true).write(true).create(true))?;
-            let end = AtomicU64::new(file.metadata()?.len());
-            Ok(Self { path, file: Arc::new(file), end })
-        })
-        .await
+        blocking(move || Self::open_now(path)).await
+    }
+
+    /// The same on a thread that may wait for the disk.
+    pub(super) fn open_now(path: PathBuf) -> io::Result<Self> {
+        let file = private_file(&path, OpenOptions::new().read(true).write(true).create(true))?;
+        let end = AtomicU64::new(file.metadata()?.len());
+        Ok(Self { path, file: Arc::new(file), end })
     }
 }
 
@@ -90,9 +92,14 @@ impl Spool for FileSpool {
 
     async fn truncate(&self, len: u64) -> io::Result<()> {
         let file = self.file.clone();
-        let len = len.min(self.length().await?);
-        blocking(move || file.set_len(len)).await?;
-        self.end.store(len, Ordering::Relaxed);
+        let cut = blocking(move || {
+            let there = file.metadata()?.len();
+            if len < there {
+                file.set_len(len)?;
+            }
+            Ok(len.min(there))
+        });
+        self.end.store(cut.await?, Ordering::Relaxed);
         Ok(())
     }
 

@@ -30,12 +30,14 @@ impl LogStorage {
     /// ```
     pub async fn files(folder: impl Into<PathBuf>) -> io::Result<Self> {
         let folder = folder.into();
-        let made = folder.clone();
-        blocking(move || std::fs::DirBuilder::new().recursive(true).mode(0o700).create(made)).await?;
-        Ok(Self {
-            spool: Arc::new(FileSpool::open(folder.join("log.spool")).await?),
-            checkpoints: Arc::new(FileCheckpoints::new(folder.join("log.checkpoint"))),
+        blocking(move || {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+            Ok(Self {
+                spool: Arc::new(FileSpool::open_now(folder.join("log.spool"))?),
+                checkpoints: Arc::new(FileCheckpoints::new(folder.join("log.checkpoint"))),
+            })
         })
+        .await
     }
 
     /// In memory, for tests and simulations.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -49,7 +50,8 @@ pub(super) enum Command {
         answer: oneshot::Sender<Published>,
     },
     Commit(oneshot::Sender<Published>),
-    Sync(oneshot::Sender<Published>),
+    /// As `Commit`, but there is a checkpoint afterwards in any case.
+    Save(oneshot::Sender<Published>),
     Finish(oneshot::Sender<Published>),
     Remove(oneshot::Sender<io::Result<()>>),
 }
@@ -138,7 +140,7 @@ impl LogTask {
                     Err(_) => break,
                 }
             }
-            if wanted && self.log.has_more_than(shared.published.borrow().len) {
+            if wanted && self.log.has_more_than(shared.wanted_beyond.load(Ordering::Relaxed)) {
                 self.log.commit(shared).await;
                 wanted = false;
             }
@@ -230,10 +232,9 @@ impl Log {
                 self.commit(shared).await;
                 let _ = answer.send(self.position());
             }
-            Command::Sync(answer) => {
+            Command::Save(answer) => {
                 self.dirty = true;
                 self.commit(shared).await;
-                self.sync(shared).await;
                 let _ = answer.send(self.position());
             }
             Command::Finish(answer) => {
@@ -339,19 +340,6 @@ impl Log {
             written: self.written.clone(),
         };
         shared.storage.checkpoints.save(checkpoint.to_bytes()?).await
-    }
-
-    async fn sync(&self, shared: &Shared) {
-        if shared.has_failed() {
-            return;
-        }
-        let synced = match shared.storage.spool.sync().await {
-            Ok(()) => shared.storage.checkpoints.sync().await,
-            error => error,
-        };
-        if let Err(error) = synced {
-            self.fail(error, shared);
-        }
     }
 
     fn fail(&self, error: io::Error, shared: &Shared) {

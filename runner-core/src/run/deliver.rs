@@ -25,10 +25,19 @@ pub(super) async fn deliver(
         tracing::error!(job = %key, %error, "the end of the job's log is lost");
     }
     record.update(|progress| progress.verdict = Some(verdict.clone()));
-    if let Err(error) = log.sync().await {
-        tracing::warn!(job = %key, %error, "the end of the job's log may not survive the end of this machine");
-    }
-    match sender.finish(final_state(&verdict, &task.job().features.failure_reasons)).await {
+    let kept = async {
+        if let Err(error) = log.sync().await {
+            tracing::warn!(job = %key, %error, "the end of the job's log may not survive the end of this machine");
+        }
+    };
+    let told = sender.finish(final_state(&verdict, &task.job().features.failure_reasons));
+    // Beside each other: what GitLab has got needs no disk any more, and while it cannot be told there is time.
+    tokio::pin!(told);
+    let delivery = tokio::select! {
+        delivery = &mut told => delivery,
+        () = kept => told.await,
+    };
+    match delivery {
         Delivery::Delivered => {
             tracing::info!(job = %key, failure = ?verdict.failure, exit_code = verdict.exit_code, "job finished");
             record.remove();

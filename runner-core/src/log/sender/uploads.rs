@@ -44,6 +44,14 @@ pub(super) struct Uploads {
     repairs: u32,
 }
 
+/// What is sent at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Burst {
+    Everything,
+    /// What fills PATCHes of full size.
+    WholePieces,
+}
+
 /// What became of one PATCH.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -101,9 +109,11 @@ impl Uploads {
         &mut self.pauses
     }
 
-    /// Sends a burst per interval until the job's end is ordered. `None`: nobody is left to order it.
+    /// Sends a burst per interval until the job's end is ordered, and whole pieces as soon as they are there: later they would
+    /// be the same requests. `None`: nobody is left to order it.
     pub(super) async fn run(&mut self, orders: &mut mpsc::Receiver<FinalState>) -> Option<FinalState> {
         /// When the next burst may begin.
+        #[derive(Clone, Copy)]
         enum Next {
             Now,
             IntervalSince(Instant),
@@ -118,26 +128,35 @@ impl Uploads {
                 self.link.log.beyond(self.acknowledged).await;
                 match next {
                     Next::Now => {}
-                    Next::IntervalSince(start) => self.link.interval_since(start).await,
+                    Next::IntervalSince(start) => tokio::select! {
+                        biased;
+                        () = self.link.interval_since(start) => {}
+                        () = self.link.log.beyond(self.acknowledged + MAX_PIECE - 1) => return Burst::WholePieces,
+                    },
                     Next::At(time) => tokio::time::sleep_until(time).await,
                 }
+                Burst::Everything
             };
-            tokio::select! {
+            let burst = tokio::select! {
                 biased;
                 finish = orders.recv() => return finish,
-                () = ready => {}
-            }
+                burst = ready => burst,
+            };
             let start = Instant::now();
-            next = match self.burst().await {
-                ControlFlow::Continue(()) => Next::IntervalSince(start),
-                ControlFlow::Break(pause) => Next::At(Instant::now() + pause),
+            next = match (self.burst(burst).await, burst) {
+                (ControlFlow::Continue(()), Burst::Everything) => Next::IntervalSince(start),
+                (ControlFlow::Continue(()), Burst::WholePieces) => next,
+                (ControlFlow::Break(pause), _) => Next::At(Instant::now() + pause),
             };
         }
     }
 
-    /// Sends everything that is there now. Broken off by a failure: the time to wait before the next try.
-    async fn burst(&mut self) -> ControlFlow<Duration> {
-        let len = self.link.log.publish().await.len;
+    /// Sends what is there now. Broken off by a failure: the time to wait before the next try.
+    async fn burst(&mut self, burst: Burst) -> ControlFlow<Duration> {
+        let mut len = self.link.log.publish().await.len;
+        if burst == Burst::WholePieces {
+            len -= len.saturating_sub(self.acknowledged) % MAX_PIECE;
+        }
         while !self.has_all(len) {
             match self.step(len).await {
                 Step::Forward => {}
