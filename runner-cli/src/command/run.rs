@@ -20,6 +20,10 @@ use crate::host;
 
 /// Executors that this build has.
 const SUPPORTED: &str = "shell";
+/// Threads that drive jobs, at most.
+const MOST_WORKERS: usize = 8;
+/// Threads that may wait for the disk at the same time. Each one that was ever needed at once costs memory.
+const BLOCKING_THREADS: usize = 16;
 /// How long jobs get to report their end after the last signal.
 const LAST_WORDS: Duration = Duration::from_secs(10);
 
@@ -51,12 +55,20 @@ pub(super) fn run(context: &Context, arguments: &RunArgs) -> Result<Exit, CliErr
     let journal: Arc<dyn Journal> = Arc::new(journal);
     let manager = builder.build(&journal, &host::program());
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
+        .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
         .map_err(CliError::system("cannot start the runtime"))?;
     let exit = runtime.block_on(watch(manager, global.shutdown_timeout));
     runtime.shutdown_background();
     exit
+}
+
+/// Threads that drive jobs. Most of the time nothing happens, and a second thread would mostly cost wake-ups; what needs more are
+/// many jobs that print a lot, and those need most of the cores for themselves.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).div_ceil(4).min(MOST_WORKERS)
 }
 
 /// Where things of this process live.
