@@ -12,6 +12,14 @@ use crate::support::{GitLab, Surroundings};
 
 const JOBS: usize = 20;
 
+/// What scripts do before they wait, and after: end well, fail, refuse to be asked to end, leave something running.
+const KINDS: [(&str, &str); 4] = [
+    ("true", "exit 0"),
+    ("true", "exit 3"),
+    ("trap '' TERM", "exit 0"),
+    ("setsid sleep 1000 >/dev/null 2>&1 &", "exit 0"),
+];
+
 /// A configuration with one shell runner that takes twenty jobs at once.
 fn configure(surroundings: &Surroundings, gitlab: &GitLab, more: &str) {
     let token = gitlab.handle().create_runner(NewRunner::default()).token;
@@ -80,6 +88,16 @@ impl Gate<'_> {
     }
 }
 
+/// Waits until all jobs have ended, whether GitLab knows or not.
+#[track_caller]
+fn wait_for_verdicts(surroundings: &Surroundings) {
+    let is_over = |entry: String| {
+        let progress = surroundings.path("state/journal").join(entry).join("progress.json");
+        std::fs::read_to_string(progress).is_ok_and(|text| text.contains("\"verdict\":{"))
+    };
+    assert!(eventually(|| journaled(surroundings).into_iter().all(is_over)));
+}
+
 /// Nothing is left of any job: no process, no entry, no folder.
 #[track_caller]
 fn assert_clean(runner: &RunnerProcess, surroundings: &Surroundings) {
@@ -92,42 +110,52 @@ fn assert_clean(runner: &RunnerProcess, surroundings: &Surroundings) {
     }
 }
 
+/// Starts the runner and waits until each of these jobs waits at the gate; ids in the order of their kinds.
+fn start_jobs(
+    surroundings: &Surroundings,
+    gitlab: &GitLab,
+    kinds: impl IntoIterator<Item = (&'static str, &'static str)>,
+) -> (RunnerProcess, Vec<JobId>) {
+    let gate = Gate(surroundings);
+    let enqueue =
+        |(before, after)| gitlab.handle().enqueue(job(&format!("{before}\n{}; {after}", gate.wait())));
+    let ids: Vec<_> = kinds.into_iter().map(enqueue).collect();
+    let runner = RunnerProcess::start(surroundings);
+    for id in &ids {
+        gitlab.wait_for_trace(*id, "42 is ready");
+    }
+    (runner, ids)
+}
+
+/// Jobs of these kinds ended as they do when nothing comes in between, after_script included, and every line came once.
+#[track_caller]
+fn assert_ended(gitlab: &GitLab, ids: &[JobId]) {
+    for (number, id) in ids.iter().enumerate() {
+        let (expected, status) = match number % KINDS.len() {
+            1 => ((JobState::Failed, Some("script_failure".to_owned()), Some(3)), "after failed"),
+            _ => ((JobState::Success, None, None), "after success"),
+        };
+        let trace = trace(gitlab, *id);
+        assert_eq!(end(gitlab, *id), expected, "{trace}");
+        assert_eq!((trace.matches("42 is ready").count(), trace.matches(status).count()), (1, 1), "{trace}");
+    }
+}
+
 #[test]
 fn sigquit_waits_for_every_job() {
     let (surroundings, gitlab) = (Surroundings::new(), gitlab());
     // Far less time than the jobs take: it does not count.
     configure(&surroundings, &gitlab, "shutdown_timeout = 1");
-    let gate = Gate(&surroundings);
-    let scripts = [
-        "exit 0".to_owned(),
-        "exit 3".to_owned(),
-        // One that nobody can ask to end, and one that leaves something running.
-        "trap '' TERM".to_owned(),
-        "setsid sleep 1000 >/dev/null 2>&1 & exit 0".to_owned(),
-    ];
-    let ids: Vec<_> = (0..JOBS)
-        .map(|number| gitlab.handle().enqueue(job(&format!("{}; {}", gate.wait(), scripts[number % 4]))))
-        .collect();
-    let mut runner = RunnerProcess::start(&surroundings);
-    for id in &ids {
-        gitlab.wait_for_trace(*id, "42 is ready");
-    }
+    let (mut runner, ids) = start_jobs(&surroundings, &gitlab, KINDS.into_iter().cycle().take(JOBS));
     runner.signal(Signal::QUIT);
     runner.said("takes no more jobs and waits for those that run");
     let late = gitlab.handle().enqueue(job("true"));
     // Once more changes nothing.
     runner.signal(Signal::QUIT);
     assert!(eventually(|| runner.times_said("takes no more jobs and waits for those that run") == 2));
-    gate.open();
+    Gate(&surroundings).open();
     assert_eq!(runner.wait(), Some(0));
-    for (number, id) in ids.iter().enumerate() {
-        let (expected, status) = match number % 4 {
-            1 => ((JobState::Failed, Some("script_failure".to_owned()), Some(3)), "after failed"),
-            _ => ((JobState::Success, None, None), "after success"),
-        };
-        assert_eq!(end(&gitlab, *id), expected, "{number}: {}", trace(&gitlab, *id));
-        assert!(trace(&gitlab, *id).contains(status), "{number}: {}", trace(&gitlab, *id));
-    }
+    assert_ended(&gitlab, &ids);
     assert_eq!(gitlab.handle().state(late), Some(JobState::Pending));
     assert_clean(&runner, &surroundings);
 }
@@ -159,30 +187,29 @@ fn scenario_39_sigquit_gives_a_held_request_up() {
 fn sigquit_waits_until_gitlab_knows() {
     let (surroundings, gitlab) = (Surroundings::new(), gitlab());
     configure(&surroundings, &gitlab, "shutdown_timeout = 1");
-    let gate = Gate(&surroundings);
-    let ids: Vec<_> =
-        (0..JOBS).map(|_| gitlab.handle().enqueue(job(&format!("{}; exit 3", gate.wait())))).collect();
-    let mut runner = RunnerProcess::start(&surroundings);
-    for id in &ids {
-        gitlab.wait_for_trace(*id, "42 is ready");
-    }
+    let (mut runner, ids) = start_jobs(&surroundings, &gitlab, KINDS);
     gitlab.handle().set_down(true);
     runner.signal(Signal::QUIT);
     runner.said("takes no more jobs and waits for those that run");
-    gate.open();
-    // Everything has ended but telling.
-    let is_over = |entry: String| {
-        let progress = surroundings.path("state/journal").join(entry).join("progress.json");
-        std::fs::read_to_string(progress).is_ok_and(|text| text.contains("\"verdict\":{"))
-    };
-    assert!(eventually(|| journaled(&surroundings).into_iter().all(is_over)));
+    Gate(&surroundings).open();
+    wait_for_verdicts(&surroundings);
     assert!(ids.iter().all(|id| gitlab.handle().state(*id) == Some(JobState::Running)));
-    assert_eq!(journaled(&surroundings).len(), JOBS);
+    assert_eq!(journaled(&surroundings).len(), ids.len());
     gitlab.handle().set_down(false);
     assert_eq!(runner.wait(), Some(0));
-    for id in &ids {
-        assert_eq!(end(&gitlab, *id), (JobState::Failed, Some("script_failure".to_owned()), Some(3)));
-        assert!(trace(&gitlab, *id).contains("after failed"), "{}", trace(&gitlab, *id));
-    }
+    assert_ended(&gitlab, &ids);
+    assert_clean(&runner, &surroundings);
+}
+
+#[test]
+fn sigterm_waits_for_what_ends_in_time() {
+    let (surroundings, gitlab) = (Surroundings::new(), gitlab());
+    configure(&surroundings, &gitlab, "shutdown_timeout = 3600");
+    let (mut runner, ids) = start_jobs(&surroundings, &gitlab, KINDS);
+    runner.signal(Signal::TERM);
+    runner.said("those that run have 3600s");
+    Gate(&surroundings).open();
+    assert_eq!(runner.wait(), Some(0));
+    assert_ended(&gitlab, &ids);
     assert_clean(&runner, &surroundings);
 }
