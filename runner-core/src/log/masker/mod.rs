@@ -3,9 +3,13 @@
 //! Three rules, each applied to what the one before let through: values of masked variables, parameters of URLs, and
 //! tokens with a known prefix. However the text is cut into pieces, the result is that of the whole text; bytes that may
 //! be the beginning of a value are held back until it is known.
+//!
+//! One search for everything that any rule is about goes ahead. Where it finds nothing the text is let out as it is; only
+//! around what it finds the rules are applied, one after the other.
 
 mod finder;
 mod phrases;
+mod scanner;
 mod tokens;
 mod trie;
 mod url_params;
@@ -18,11 +22,15 @@ use serde::{Deserialize, Serialize};
 
 use phrases::Phrases;
 pub(super) use phrases::{Held, PhraseMasker};
+use scanner::{Hit, Scanner};
 use tokens::{Prefixes, TokenMasker};
 use url_params::UrlMasker;
 
 /// What stands in the log in place of a secret.
 pub const MASK: &[u8] = b"[MASKED]";
+
+/// Bytes to which the rules are applied at a time until they have nothing under way.
+const STEP: usize = 64;
 
 /// Prefix of GitLab's personal access tokens, masked in every job.
 const ALWAYS_MASKED_PREFIX: &str = "glpat-";
@@ -66,6 +74,8 @@ pub struct MaskRules {
     values: Arc<[SecretString]>,
     phrases: Arc<Phrases>,
     prefixes: Arc<Prefixes>,
+    /// `None`: there is no fast search for these rules, and each of them goes through all of the text.
+    scanner: Option<Arc<Scanner>>,
 }
 
 impl MaskRules {
@@ -96,8 +106,10 @@ impl MaskRules {
     }
 
     fn of(values: Arc<[SecretString]>, prefixes: Arc<Prefixes>) -> Self {
-        let phrases = Arc::new(Phrases::new(values.iter().map(ExposeSecret::expose_secret)));
-        Self { values, phrases, prefixes }
+        let list = phrases::tidy(values.iter().map(ExposeSecret::expose_secret));
+        let phrases = Phrases::new(&list);
+        let scanner = Scanner::new(&phrases, &list, &prefixes).map(Arc::new);
+        Self { phrases: Arc::new(phrases), values, prefixes, scanner }
     }
 
     /// The most bytes that a masker of these rules holds back: one less than the longest value.
@@ -127,6 +139,12 @@ impl fmt::Debug for MaskRules {
 
 /// Applies [`MaskRules`] to one stream of text.
 pub struct Masker {
+    scanner: Option<Arc<Scanner>>,
+    rules: Chain,
+}
+
+/// The rules, one after the other.
+struct Chain {
     phrases: PhraseMasker,
     urls: UrlMasker,
     tokens: TokenMasker,
@@ -148,26 +166,80 @@ impl Masker {
 
     /// Goes on where [`state`](Self::state) was taken by a masker of the same rules.
     pub fn restore(rules: &MaskRules, state: MaskerState) -> Self {
-        Self {
+        let rules_in_turn = Chain {
             phrases: PhraseMasker::restore(rules.phrases.clone(), state.phrases),
             urls: state.urls,
             tokens: TokenMasker::restore(rules.prefixes.clone(), state.tokens),
-        }
+        };
+        Self { scanner: rules.scanner.clone(), rules: rules_in_turn }
     }
 
     /// What [`restore`](Self::restore) needs.
     pub fn state(&self) -> MaskerState {
-        MaskerState { phrases: self.phrases.state(), urls: self.urls.clone(), tokens: self.tokens.state() }
+        let Chain { phrases, urls, tokens } = &self.rules;
+        MaskerState { phrases: phrases.state(), urls: urls.clone(), tokens: tokens.state() }
     }
 
     /// Reads a piece of text; `out` gets, in pieces of any size, what no later byte can change.
-    pub fn push(&mut self, text: &[u8], out: &mut impl FnMut(&[u8])) {
-        let Self { phrases, urls, tokens } = self;
-        phrases.push(text, &mut |bytes| urls.push(bytes, &mut |bytes| tokens.push(bytes, out)));
+    pub fn push(&mut self, mut text: &[u8], out: &mut impl FnMut(&[u8])) {
+        let Self { scanner, rules } = self;
+        let Some(scanner) = scanner else { return rules.push(text, out) };
+        while !text.is_empty() {
+            if !rules.is_idle() {
+                let (step, rest) = text.split_at(STEP.min(text.len()));
+                rules.push(step, out);
+                text = rest;
+                continue;
+            }
+            match scanner.find(text) {
+                None => return rules.pass(text, out),
+                // Whatever the text before it may be the beginning of ends here: no rule goes on at the mark.
+                Some(Hit::Value { start, end, node }) if rules.phrases.stands_alone(node, &text[end..]) => {
+                    if start > 0 {
+                        out(&text[..start]);
+                    }
+                    out(MASK);
+                    text = &text[end..];
+                }
+                Some(Hit::Value { start, .. } | Hit::Other { start }) => {
+                    let (before, rest) = text.split_at(start);
+                    rules.pass(before, out);
+                    let (step, rest) = rest.split_at(STEP.min(rest.len()));
+                    rules.push(step, out);
+                    text = rest;
+                }
+            }
+        }
     }
 
     /// The text ends here: lets out what was held back. The next text begins afresh.
     pub fn flush(&mut self, out: &mut impl FnMut(&[u8])) {
+        self.rules.flush(out);
+    }
+}
+
+impl Chain {
+    fn push(&mut self, text: &[u8], out: &mut impl FnMut(&[u8])) {
+        let Self { phrases, urls, tokens } = self;
+        phrases.push(text, &mut |bytes| urls.push(bytes, &mut |bytes| tokens.push(bytes, out)));
+    }
+
+    /// Whether the text so far makes no difference to what comes.
+    fn is_idle(&self) -> bool {
+        self.phrases.is_idle() && self.urls == UrlMasker::Outside && self.tokens.is_idle()
+    }
+
+    /// Reads a piece in which no rule finds anything, after a text that makes no difference.
+    fn pass(&mut self, text: &[u8], out: &mut impl FnMut(&[u8])) {
+        let free = self.phrases.pass(text);
+        if !free.is_empty() {
+            self.urls.pass(free);
+            self.tokens.pass(free);
+            out(free);
+        }
+    }
+
+    fn flush(&mut self, out: &mut impl FnMut(&[u8])) {
         let Self { phrases, urls, tokens } = self;
         phrases.flush(&mut |bytes| urls.push(bytes, &mut |bytes| tokens.push(bytes, out)));
         urls.flush();

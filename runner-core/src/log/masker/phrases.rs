@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use memchr::memmem;
 use serde::{Deserialize, Serialize};
 
 use super::MASK;
@@ -21,18 +22,32 @@ pub(crate) struct Phrases {
 }
 
 impl Phrases {
-    /// Takes the values as they are, except that surrounding whitespace is trimmed and empty ones are dropped.
-    pub(super) fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut phrases: Vec<&[u8]> =
-            values.into_iter().map(|v| v.trim().as_bytes()).filter(|v| !v.is_empty()).collect();
-        phrases.sort_unstable();
-        phrases.dedup();
-        Self { finder: Finder::new(&phrases), trie: Trie::new(phrases.into_iter()) }
+    /// Takes [tidy] values.
+    pub(super) fn new(phrases: &[&[u8]]) -> Self {
+        Self { finder: Finder::new(phrases), trie: Trie::new(phrases.iter().copied()) }
+    }
+
+    /// Where the text stands behind `phrase`, one of `all`, for [`stands_alone`](PhraseMasker::stands_alone). `None`: another
+    /// one holds it otherwise than at its beginning, so that an occurrence may be covered by what began before.
+    pub(super) fn end_of(&self, phrase: &[u8], all: &[&[u8]]) -> Option<Node> {
+        let finder = memmem::Finder::new(phrase);
+        let held = |other: &&[u8]| other.get(1..).is_some_and(|rest| finder.find(rest).is_some());
+        let end = phrase.iter().fold(ROOT, |node, &byte| self.trie.next(node, byte));
+        (!all.iter().any(held)).then(|| self.trie.open(end))
     }
 
     pub(crate) fn longest(&self) -> usize {
         self.trie.longest()
     }
+}
+
+/// The values to mask as they are, except that surrounding whitespace is trimmed and empty ones are dropped; in order, each once.
+pub(super) fn tidy<'a>(values: impl IntoIterator<Item = &'a str>) -> Vec<&'a [u8]> {
+    let mut phrases: Vec<&[u8]> =
+        values.into_iter().map(|v| v.trim().as_bytes()).filter(|v| !v.is_empty()).collect();
+    phrases.sort_unstable();
+    phrases.dedup();
+    phrases
 }
 
 /// Masks the phrases in one stream of text.
@@ -79,12 +94,10 @@ impl PhraseMasker {
         while !input.is_empty() {
             if self.held.text.is_empty() {
                 let Some(found) = finder.find(input) else {
-                    self.node = self.phrases.trie.open_after(ROOT, input);
-                    let (free, open) = input.split_at(input.len() - self.phrases.trie.depth(self.node));
+                    let free = self.pass(input);
                     if !free.is_empty() {
                         out(free);
                     }
-                    self.held.text.extend_from_slice(open);
                     return;
                 };
                 // A longer phrase may have begun before and be cut by the end of this piece.
@@ -110,6 +123,37 @@ impl PhraseMasker {
                 }
             }
         }
+    }
+
+    /// Whether the text so far makes no difference to what comes.
+    pub(super) fn is_idle(&self) -> bool {
+        self.held.text.is_empty()
+    }
+
+    /// Whether an occurrence that ends at the node `end`, with `after` behind it, is the only one there: no phrase that began
+    /// within it goes on. If `after` is too short to tell, it is not.
+    pub(super) fn stands_alone(&self, end: Node, after: &[u8]) -> bool {
+        let trie = &self.phrases.trie;
+        let (mut node, mut read) = (end, 0);
+        while trie.depth(node) > read {
+            let Some(&byte) = after.get(read) else { return false };
+            let next = trie.next(node, byte);
+            read += 1;
+            if trie.matched(next) > read {
+                return false;
+            }
+            node = trie.open(next);
+        }
+        true
+    }
+
+    /// Reads a piece of text that holds no phrase and follows a text that makes no difference. Returns what of it can be let
+    /// out.
+    pub(super) fn pass<'a>(&mut self, input: &'a [u8]) -> &'a [u8] {
+        self.node = self.phrases.trie.open_after(ROOT, input);
+        let (free, open) = input.split_at(input.len() - self.phrases.trie.depth(self.node));
+        self.held.text.extend_from_slice(open);
+        free
     }
 
     /// The same for a piece that is known to hold no phrase and to end none that was begun before.
@@ -216,7 +260,7 @@ mod tests {
     }
 
     fn in_pieces<'a>(phrases: &[&str], pieces: impl IntoIterator<Item = &'a [u8]>) -> String {
-        let phrases = Arc::new(Phrases::new(phrases.iter().copied()));
+        let phrases = Arc::new(Phrases::new(&tidy(phrases.iter().copied())));
         let mut masker = PhraseMasker::restore(phrases.clone(), Held::default());
         let mut all = Vec::new();
         for piece in pieces {
@@ -292,7 +336,8 @@ mod tests {
 
     #[test]
     fn a_value_is_marked_as_soon_as_it_is_complete() {
-        let mut masker = PhraseMasker::restore(Arc::new(Phrases::new(["abc", "abcdef"])), Held::default());
+        let mut masker =
+            PhraseMasker::restore(Arc::new(Phrases::new(&[&b"abc"[..], b"abcdef"])), Held::default());
         let mut all = Vec::new();
         masker.push(b"x abc", &mut |bytes| all.extend_from_slice(bytes));
         assert_eq!(all, b"x [MASKED]");

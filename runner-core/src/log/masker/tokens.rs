@@ -11,6 +11,7 @@ use super::trie::{Node, ROOT, Trie};
 /// The prefixes of a job.
 #[derive(Debug)]
 pub(super) struct Prefixes {
+    list: Vec<Vec<u8>>,
     /// `None`: there are no prefixes.
     finder: Option<Finder>,
     trie: Trie,
@@ -23,7 +24,16 @@ impl Prefixes {
             prefixes.into_iter().map(|p| p.trim().as_bytes()).filter(|p| !p.is_empty()).collect();
         prefixes.sort_unstable();
         prefixes.dedup();
-        Self { finder: Finder::new(&prefixes), trie: Trie::new(prefixes.into_iter()) }
+        Self {
+            list: prefixes.iter().map(|prefix| prefix.to_vec()).collect(),
+            finder: Finder::new(&prefixes),
+            trie: Trie::new(prefixes.into_iter()),
+        }
+    }
+
+    /// All of them, each once.
+    pub(super) fn list(&self) -> impl Iterator<Item = &[u8]> {
+        self.list.iter().map(Vec::as_slice)
     }
 }
 
@@ -127,6 +137,19 @@ impl TokenMasker {
         }
         if at > from {
             out(&input[from..at]);
+        }
+    }
+
+    /// Whether the text so far makes no difference to what comes.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(&self.place, Place::Outside(seen) if seen.is_empty())
+    }
+
+    /// The same for a piece that holds no prefix and follows a text that makes no difference; it is let out as it is.
+    pub(super) fn pass(&mut self, input: &[u8]) {
+        self.node = self.prefixes.trie.open_after(ROOT, input);
+        if let Place::Outside(seen) = &mut self.place {
+            seen.extend_from_slice(&input[input.len() - self.prefixes.trie.depth(self.node)..]);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Masks the values of URL parameters that are known to carry credentials.
 
-use memchr::memchr2;
+use memchr::{memchr2, memrchr2};
 use serde::{Deserialize, Serialize};
 
 use super::MASK;
@@ -14,6 +14,32 @@ const PARAMETERS: [&[u8]; 6] = [
     b"x-amz-credential",
     b"x-amz-security-token",
 ];
+
+/// A text that ends within a parameter has its beginning in so many last bytes.
+const LONGEST: usize = 1 + b"x-amz-security-token".len();
+
+/// What is looked for to find parameters, in lower case: each of them, with what stands before it, holds one.
+const LANDMARKS: [&[u8; 4]; 3] = [b"_tok", b"?x-a", b"&x-a"];
+
+/// How far before a landmark a parameter may begin: `?` or `&` and the longest name before `_tok`.
+pub(super) const BEFORE_LANDMARK: usize = 1 + b"authenticity".len();
+
+/// The landmarks in all cases: where there is none, there is no whole parameter.
+pub(super) fn landmarks() -> Vec<Vec<u8>> {
+    let cases = |byte: u8| {
+        let upper = byte.to_ascii_uppercase();
+        [byte].into_iter().chain((upper != byte).then_some(upper))
+    };
+    let all_cases = |landmark: &[u8; 4]| {
+        landmark.iter().fold(vec![Vec::new()], |begun: Vec<Vec<u8>>, &byte| {
+            begun
+                .iter()
+                .flat_map(|begun| cases(byte).map(move |case| [&begun[..], &[case]].concat()))
+                .collect()
+        })
+    };
+    LANDMARKS.iter().flat_map(|landmark| all_cases(landmark)).collect()
+}
 
 /// Masks URL parameters in one stream of text. Holds nothing back: the name of a parameter is let out as it comes, the
 /// mark with the value's first byte.
@@ -79,6 +105,15 @@ impl UrlMasker {
         }
     }
 
+    /// The same for a piece that lies outside and holds no whole parameter; it is let out as it is.
+    pub(super) fn pass(&mut self, input: &[u8]) {
+        let end = &input[input.len().saturating_sub(LONGEST)..];
+        *self = Self::Outside;
+        if let Some(start) = memrchr2(b'?', b'&', end) {
+            self.push(&end[start..], &mut |_| {});
+        }
+    }
+
     /// The text ends here.
     pub(super) fn flush(&mut self) {
         *self = Self::Outside;
@@ -113,6 +148,19 @@ mod tests {
             let (a, b) = text.as_bytes().split_at(at);
             assert_eq!(run(&mut [a, b].into_iter()), expected, "cut at {at}");
         }
+    }
+
+    #[test]
+    fn every_parameter_has_its_landmark() {
+        for parameter in PARAMETERS {
+            for before in ["?", "&"] {
+                let whole = [before.as_bytes(), parameter].concat();
+                let found = LANDMARKS.iter().find_map(|mark| memchr::memmem::find(&whole, &mark[..]));
+                assert!(found.is_some_and(|at| at <= BEFORE_LANDMARK), "{}", whole.escape_ascii());
+            }
+        }
+        assert_eq!(landmarks().len(), 16);
+        assert!(landmarks().iter().any(|mark| mark == b"_ToK"));
     }
 
     #[test]
