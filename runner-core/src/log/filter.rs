@@ -129,12 +129,12 @@ impl Filter {
         }
         Self {
             added: state.added,
-            stdout: Stream::restore(&settings.rules, "01O", state.stdout),
-            stderr: Stream::restore(&settings.rules, "01E", state.stderr),
+            stdout: Stream::restore(&settings.rules, *b"01O", state.stdout),
+            stderr: Stream::restore(&settings.rules, *b"01E", state.stderr),
             tail: Tail {
                 limit: OutputLimit::new(settings.output_limit, state.used, state.limit_reached),
                 joint: Joint::restore(&settings.rules, state.joint),
-                runner: Stamper::new("00O", state.runner_continues),
+                runner: Stamper::new(*b"00O", state.runner_continues),
                 timestamps: settings.timestamps,
             },
             settings,
@@ -233,7 +233,7 @@ impl Filter {
 }
 
 impl Stream {
-    fn restore(rules: &MaskRules, name: &'static str, state: StreamState) -> Self {
+    fn restore(rules: &MaskRules, name: [u8; 3], state: StreamState) -> Self {
         Self {
             masker: Masker::restore(rules, state.masker),
             utf8: Utf8Repair::restore(state.utf8),

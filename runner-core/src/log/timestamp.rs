@@ -6,28 +6,36 @@
 //!
 //! Source: GitLab's documentation, feature flag `FF_TIMESTAMPS`.
 
+use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use memchr::memchr;
 
+/// Places in a header.
+const SECONDS: Range<usize> = 0..19;
+const MICROS: Range<usize> = 20..26;
+const STREAM: Range<usize> = 28..31;
+const FLAG: usize = 31;
+
 /// Stamps one stream.
 #[derive(Debug, Clone)]
 pub(super) struct Stamper {
-    /// Two hexadecimal digits and `O` or `E`.
-    stream: &'static str,
     /// The stream's last line is not at its end.
     continues: bool,
     /// A line of the log is begun and has no line end yet.
     open: bool,
-    /// The last second that was written, and its text: `2026-11-23T10:00:00`.
-    second: (u64, String),
+    /// The header that was written last, and its time.
+    header: [u8; 32],
+    time: SystemTime,
 }
 
 impl Stamper {
-    /// A stamper for the stream `stream`, whose last line goes on if it `continues`.
-    pub(super) fn new(stream: &'static str, continues: bool) -> Self {
-        Self { stream, continues, open: false, second: (0, "1970-01-01T00:00:00".into()) }
+    /// A stamper for a stream, named by two hexadecimal digits and `O` or `E`, whose last line goes on if it `continues`.
+    pub(super) fn new(stream: [u8; 3], continues: bool) -> Self {
+        let mut header = *b"1970-01-01T00:00:00.000000Z ____";
+        header[STREAM].copy_from_slice(&stream);
+        Self { continues, open: false, header, time: UNIX_EPOCH }
     }
 
     /// Whether the stream's last line goes on. Asked between two pieces.
@@ -65,23 +73,27 @@ impl Stamper {
     }
 
     fn header(&mut self, time: SystemTime, out: &mut Vec<u8>) {
-        let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-        if since.as_secs() != self.second.0 {
-            let second =
-                i64::try_from(since.as_secs()).ok().and_then(|second| Timestamp::from_second(second).ok());
-            let text = second.unwrap_or(Timestamp::UNIX_EPOCH).to_string();
-            self.second = (since.as_secs(), text.trim_end_matches('Z').to_owned());
+        if time != self.time {
+            self.set_time(time);
         }
-        let mut fraction = *b".000000Z ";
-        let mut micros = since.subsec_micros();
-        for digit in fraction[1..7].iter_mut().rev() {
+        self.header[FLAG] = if self.continues { b'+' } else { b' ' };
+        out.extend_from_slice(&self.header);
+    }
+
+    fn set_time(&mut self, time: SystemTime) {
+        let since = |time: SystemTime| time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (new, old) = (since(time), since(self.time));
+        self.time = time;
+        if new.as_secs() != old.as_secs() {
+            let second = i64::try_from(new.as_secs()).ok().and_then(|s| Timestamp::from_second(s).ok());
+            let text = second.unwrap_or(Timestamp::UNIX_EPOCH).to_string();
+            self.header[SECONDS].iter_mut().zip(text.bytes()).for_each(|(place, byte)| *place = byte);
+        }
+        let mut micros = new.subsec_micros();
+        for digit in self.header[MICROS].iter_mut().rev() {
             *digit = b'0' + (micros % 10) as u8;
             micros /= 10;
         }
-        out.extend_from_slice(self.second.1.as_bytes());
-        out.extend_from_slice(&fraction);
-        out.extend_from_slice(self.stream.as_bytes());
-        out.push(if self.continues { b'+' } else { b' ' });
     }
 }
 
@@ -98,7 +110,7 @@ mod tests {
     #[test]
     fn each_line_has_a_header_of_32_bytes() {
         let mut out = Vec::new();
-        let mut stamper = Stamper::new("01O", false);
+        let mut stamper = Stamper::new(*b"01O", false);
         stamper.push(at(123_456), b"one\n\ntwo\n", &mut out);
         stamper.end_piece(&mut out);
         assert_eq!(
@@ -112,7 +124,7 @@ mod tests {
     #[test]
     fn text_without_line_end_is_written_at_once_and_continued() {
         let mut out = Vec::new();
-        let mut stamper = Stamper::new("01E", false);
+        let mut stamper = Stamper::new(*b"01E", false);
         for (time, text) in [(7, &b"10%\r"[..]), (1_000_008, b"20%\r"), (2_000_000, b"done\nnext")] {
             stamper.push(at(time), text, &mut out);
             stamper.end_piece(&mut out);
@@ -132,7 +144,7 @@ mod tests {
     #[test]
     fn pieces_of_one_time_are_one_line() {
         let mut out = Vec::new();
-        let mut stamper = Stamper::new("00O", true);
+        let mut stamper = Stamper::new(*b"00O", true);
         stamper.push(at(0), b"on", &mut out);
         stamper.push(at(0), b"e", &mut out);
         stamper.end_piece(&mut out);
@@ -143,7 +155,7 @@ mod tests {
     #[test]
     fn impossible_times_are_no_reason_to_fail() {
         let mut out = Vec::new();
-        let mut stamper = Stamper::new("00O", false);
+        let mut stamper = Stamper::new(*b"00O", false);
         stamper.push(UNIX_EPOCH - Duration::from_secs(1), b"\n", &mut out);
         stamper.push(UNIX_EPOCH + Duration::from_secs(1 << 45), b"\n", &mut out);
         assert_eq!(out, b"1970-01-01T00:00:00.000000Z 00O \n".repeat(2));
