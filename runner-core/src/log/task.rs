@@ -22,8 +22,11 @@ use crate::executor::{OutputFrame, StageKey};
 /// Output is filtered in parts of this size, so that what the filter makes of them stays small.
 const PART: usize = 16 * 1024;
 
-/// The spool is written in pieces of about this size.
-const WRITE: usize = 128 * 1024;
+/// The spool is written in pieces of about this size: large enough that handing them to another thread costs little.
+const WRITE: usize = 256 * 1024;
+
+/// A buffer that has grown beyond this is not used again.
+const KEEP: usize = 2 * WRITE;
 
 /// Commands that are carried out before the sender gets what it waits for.
 const BATCH: usize = 64;
@@ -263,6 +266,10 @@ impl Log {
             self.end_stage();
             self.current = Some(stage.clone());
         }
+        if frame.bytes.len() >= PART && self.pending.capacity() < WRITE {
+            // More will come: once large enough instead of doubled again and again.
+            self.pending.reserve_exact(WRITE + 2 * PART);
+        }
         for part in frame.bytes.chunks(PART) {
             self.filter.push(frame.stream, frame.time, part, &mut self.pending);
             if self.pending.len() >= WRITE {
@@ -310,6 +317,13 @@ impl Log {
         }
         self.crc32.update(&bytes);
         self.spooled += bytes.len() as u64;
+        // While output comes fast, one buffer serves for all of it: if the spool has not kept the bytes.
+        if (WRITE..=KEEP).contains(&bytes.len())
+            && let Ok(mut buffer) = bytes.try_into_mut()
+        {
+            buffer.clear();
+            self.pending = buffer.into();
+        }
     }
 
     /// Writes a checkpoint if something has changed; only then the sender sees what it covers. Without storage there is no
