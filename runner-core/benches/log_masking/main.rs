@@ -11,6 +11,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for the terminal")]
 
+mod memory;
 mod text;
 mod ways;
 
@@ -24,14 +25,27 @@ const TOTAL: usize = 64 << 20;
 const ROUNDS: usize = 5;
 
 fn main() {
-    let word = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
     let secrets: Vec<String> = (0..20).map(text::secret).collect();
+    match arguments.as_slice() {
+        [first, jobs, mib] if first == memory::ARGUMENT => {
+            memory::child(&secrets, jobs.parse().unwrap(), mib.parse().unwrap());
+        }
+        _ => {
+            let word = arguments.iter().find(|argument| !argument.starts_with('-'));
+            rates(&secrets, word.map_or("", String::as_str));
+            memory::print();
+        }
+    }
+}
+
+fn rates(secrets: &[String], word: &str) {
     for (name, every) in
         [("no secret in it", usize::MAX), ("a secret in each 100th line", 100), ("a secret in each line", 1)]
     {
-        let text = text::build(&secrets, every, TOTAL);
-        let mut ways = ways::all(&secrets, &text);
-        ways.retain(|way| way.is_reference || way.name.contains(&word));
+        let text = text::build(secrets, every, TOTAL);
+        let mut ways = ways::all(secrets, &text);
+        ways.retain(|way| way.is_reference || way.name.contains(word));
         let mut best = vec![Duration::MAX; ways.len()];
         for _ in 0..ROUNDS {
             for (way, best) in ways.iter().zip(&mut best) {
@@ -43,13 +57,13 @@ fn main() {
             }
         }
         println!("{} MiB, {name}", TOTAL >> 20);
-        println!("  {:<44}{:>9}{:>9}{:>9}{:>11}", "", "MB/s", "ns/byte", "/vector", "/automaton");
+        println!("  {:<48}{:>9}{:>9}{:>9}{:>11}", "", "MB/s", "ns/byte", "/vector", "/automaton");
         for (way, time) in ways.iter().zip(&best) {
             let time = time.as_secs_f64();
             let ratio = |reference: usize| best[reference].as_secs_f64() / time;
             let rate = TOTAL as f64 / time / 1e6;
             let per_byte = time * 1e9 / TOTAL as f64;
-            println!("  {:<44}{rate:>9.0}{per_byte:>9.3}{:>9.2}{:>11.2}", way.name, ratio(0), ratio(1));
+            println!("  {:<48}{rate:>9.0}{per_byte:>9.3}{:>9.2}{:>11.2}", way.name, ratio(0), ratio(1));
         }
     }
 }

@@ -61,6 +61,9 @@ pub(crate) fn all<'a>(secrets: &'a [String], text: &'a [u8]) -> Vec<Way<'a>> {
         ways.push(way(name, move || decode(&file)));
     }
     ways.push(way("masker without values", move || mask(&without_values, text)));
+    let many: Vec<String> = (0..50).map(crate::text::secret).collect();
+    let many = MaskRules::new(many.iter().map(String::as_str), [], true);
+    ways.push(way("masker, 50 values", move || mask(&many, text)));
     ways.push(way("masker", move || mask(&rules, text)));
     for (name, settings, size) in [
         ("filter", &raw, FRAME),
