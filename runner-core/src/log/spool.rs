@@ -81,9 +81,10 @@ impl Spool for FileSpool {
 
     async fn read(&self, range: Range<u64>) -> io::Result<Bytes> {
         let file = self.file.clone();
+        let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
+        // Made here and not where it is filled: allocators keep freed memory per thread, and there are many such threads.
+        let mut bytes = vec![0; len];
         blocking(move || {
-            let len = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
-            let mut bytes = vec![0; len];
             file.read_exact_at(&mut bytes, range.start)?;
             Ok(bytes.into())
         })

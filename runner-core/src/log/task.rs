@@ -268,7 +268,7 @@ impl Log {
         }
         if frame.bytes.len() >= PART && self.pending.capacity() < WRITE {
             // More will come: once large enough instead of doubled again and again.
-            self.pending.reserve_exact(WRITE + 2 * PART);
+            self.pending.reserve_exact((WRITE + 2 * PART).saturating_sub(self.pending.len()));
         }
         for part in frame.bytes.chunks(PART) {
             self.filter.push(frame.stream, frame.time, part, &mut self.pending);
