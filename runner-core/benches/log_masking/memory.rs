@@ -42,7 +42,9 @@ pub(crate) fn print() {
 pub(crate) fn child(secrets: &[String], jobs: usize, mib: usize) {
     let folder = tempfile::tempdir().unwrap();
     let text = Bytes::from(text::build(secrets, 100, 1 << 20));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    // As many threads may wait for the disk as in the `runner` program: what they have freed is theirs to keep.
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(16).build().unwrap();
     runtime.block_on(async {
         let running: Vec<_> = (0..jobs)
             .map(|job| {
