@@ -12,6 +12,9 @@ pub(crate) struct RunArgs {
     /// Folder for what survives a restart: accepted jobs and their logs [default: `state` beside the configuration]
     #[arg(long, env = "RUNNER_STATE_DIR", value_name = "DIR")]
     pub(crate) state_dir: Option<std::path::PathBuf>,
+    /// The official runner's flag, to refuse it by name.
+    #[arg(short, long, hide = true, value_name = "USER")]
+    pub(crate) user: Option<String>,
 }
 
 /// Arguments of `verify`.

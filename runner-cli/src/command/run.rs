@@ -43,6 +43,7 @@ pub(super) fn run(context: &Context, arguments: &RunArgs) -> Result<Exit, CliErr
     for complaint in loaded.unsupported() {
         tracing::warn!("{}", complaint.not_supported());
     }
+    refuse_another_user(arguments, &loaded)?;
     let global = Global::resolve(&loaded)?;
     let folders = Folders::of(context, arguments)?;
     let mut builder = Manager::builder().concurrent(usize::try_from(global.concurrent).unwrap_or(usize::MAX));
@@ -71,6 +72,18 @@ fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).div_ceil(4).min(MOST_WORKERS)
 }
 
+/// Jobs that should run as somebody else must not run as whoever runs this process, who may be allowed more.
+fn refuse_another_user(arguments: &RunArgs, loaded: &Loaded) -> Result<(), CliError> {
+    let flag =
+        arguments.user.as_deref().filter(|user| !user.is_empty()).map(|_| "not supported: --user".to_owned());
+    match flag.or_else(|| loaded.other_user().map(|complaint| complaint.not_supported())) {
+        None => Ok(()),
+        Some(refusal) => Err(CliError::Usage(format!(
+            "{refusal}: jobs run as the user of this process; start it as that user"
+        ))),
+    }
+}
+
 /// Where things of this process live.
 struct Folders {
     state: PathBuf,
@@ -89,6 +102,12 @@ impl Folders {
             program: std::env::current_exe()
                 .map_err(CliError::system("cannot tell where this program is"))?,
         })
+    }
+
+    /// A folder for jobs as the configuration names it: relative to the working directory, which is also called `$PWD`.
+    fn of_jobs(&self, path: &str) -> PathBuf {
+        let work = self.work.display().to_string();
+        self.work.join(path.replace("${PWD}", &work).replace("$PWD", &work))
     }
 }
 
@@ -122,10 +141,7 @@ fn runner(
 ) -> Result<RunnerEntry, CliError> {
     let side = loaded.job_side(entry.position, global)?;
     let short = entry.identity.token.short();
-    let folder = |given: &Option<String>, name: &str| match given {
-        Some(path) => folders.work.join(path),
-        None => folders.work.join(name),
-    };
+    let folder = |given: &Option<String>, name: &str| folders.of_jobs(given.as_deref().unwrap_or(name));
     let mut config = ShellConfig::new(
         folders.state.join("shell").join(safe(short)),
         folder(&side.builds_dir, "builds"),

@@ -66,6 +66,12 @@ impl Loaded {
         all.sort_by_key(Complaint::position);
         all
     }
+
+    /// The wish to run jobs as somebody else, if the file has it.
+    pub(crate) fn other_user(&self) -> Option<Complaint> {
+        self.config.user.as_deref().filter(|user| !user.is_empty())?;
+        Some(self.document.complain_of_key(&[Step::Key("user".to_owned())], "not supported"))
+    }
 }
 
 fn ignored_steps(path: &serde_ignored::Path<'_>) -> Vec<Step> {
