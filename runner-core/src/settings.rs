@@ -38,6 +38,8 @@ pub struct PollSettings {
     pub request_concurrency: u32,
     /// Pause between two requests that brought no job.
     pub check_interval: Duration,
+    /// Pauses after a request that brought a job as well, and does not cut a pause short when a job ends.
+    pub strict_check_interval: bool,
     /// Unhealthy answers in a row after which the runner pauses, at least 1.
     pub unhealthy_requests_limit: u32,
     /// How long it pauses then.
@@ -50,6 +52,7 @@ impl Default for PollSettings {
             limit: 0,
             request_concurrency: 1,
             check_interval: Duration::from_secs(3),
+            strict_check_interval: false,
             unhealthy_requests_limit: 3,
             unhealthy_interval: Duration::from_secs(3600),
         }

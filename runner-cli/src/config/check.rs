@@ -147,7 +147,6 @@ pub(super) fn unsupported(document: &Document, config: &Config) -> Vec<Complaint
     for (index, runner) in config.runners.iter().enumerate() {
         let entry = entry(index);
         say(&entry, &["token_expires_at"], expires(runner));
-        say(&entry, &["strict_check_interval"], runner.strict_check_interval == Some(true));
         say(&entry, &["labels"], !runner.labels.is_empty());
         say(&entry, &["proxy_exec"], runner.proxy_exec == Some(true));
         say(&entry, &["use_slot_cgroups"], runner.use_slot_cgroups == Some(true));

@@ -220,6 +220,7 @@ impl At<'_> {
             limit: self.count("limit", runner.limit)?,
             request_concurrency: self.count("request_concurrency", runner.request_concurrency)?.max(1),
             check_interval: global.check_interval,
+            strict_check_interval: runner.strict_check_interval == Some(true),
             unhealthy_requests_limit: or(unhealthy, defaults.unhealthy_requests_limit),
             unhealthy_interval: duration(runner.unhealthy_interval).unwrap_or(defaults.unhealthy_interval),
         })
@@ -246,8 +247,7 @@ impl At<'_> {
             debug_trace_disabled: runner.debug_trace_disabled,
             safe_directory_checkout: runner.safe_directory_checkout,
             clean_git_config: runner.clean_git_config,
-            // The shell executor's default; the other executors' is false.
-            custom_build_dir: runner.custom_build_dir.enabled.unwrap_or(true),
+            custom_build_dir: runner.custom_build_dir.enabled.unwrap_or(has_own_builds_dir(&runner.executor)),
             feature_flags: runner.feature_flags.clone(),
             artifact_upload_timeout: duration(runner.artifact.upload_timeout)
                 .unwrap_or(defaults.artifact_upload_timeout),
@@ -301,6 +301,12 @@ fn duration(value: Option<super::duration::RawDuration>) -> Option<Duration> {
 
 fn or(value: u32, default: u32) -> u32 {
     if value == 0 { default } else { value }
+}
+
+/// Whether each job of an executor has a builds folder of its own, in which it may choose where its project lies. On a machine
+/// that jobs share it could choose the folder of another project.
+fn has_own_builds_dir(executor: &str) -> bool {
+    executor == "kubernetes" || executor.starts_with("docker")
 }
 
 fn filled(text: &str) -> Option<String> {

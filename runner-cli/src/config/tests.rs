@@ -150,17 +150,23 @@ fn settings_have_the_official_defaults() {
     assert_eq!(side.job.final_update_tries, 10);
     assert_eq!(side.job.prepare_timeout, None);
     assert_eq!(side.job.grace, Duration::from_secs(30));
-    assert!(side.job.custom_build_dir);
+    assert!(!side.poll.strict_check_interval);
+    assert!(!side.job.custom_build_dir);
+    // Where each job has a builds folder of its own.
+    for executor in ["docker", "docker+machine", "docker-autoscaler", "kubernetes"] {
+        let (_, side) = entry(&format!("executor = \"{executor}\"\n")).unwrap();
+        assert!(side.job.custom_build_dir, "{executor}");
+    }
 }
 
 #[test]
 fn settings_are_taken_over() {
     let (contact, side) = entry(
         "limit = 3\noutput_limit = 10\nrequest_concurrency = 2\nunhealthy_interval = \"2m\"\nprepare_timeout = 5000000000\n\
-         stop_grace = \"3s\"\n\
+         stop_grace = \"3s\"\nstrict_check_interval = true\n\
          environment = [\"A=1=2\", \"B=\"]\nshell = \"sh\"\nbuilds_dir = \"/b\"\ntls-ca-file = \"/ca\"\n\
          pre_build_script = \"set -x\"\n[runners.feature_flags]\nFF_TIMESTAMPS = false\n\
-         [runners.custom_build_dir]\nenabled = false\n[runners.artifact]\nupload_timeout = \"5m\"\n",
+         [runners.custom_build_dir]\nenabled = true\n[runners.artifact]\nupload_timeout = \"5m\"\n",
     )
     .unwrap();
     assert_eq!(contact.tls.ca.as_deref(), Some(std::path::Path::new("/ca")));
@@ -173,7 +179,7 @@ fn settings_are_taken_over() {
     assert_eq!(side.job.pre_build_script.as_deref(), Some("set -x"));
     assert_eq!(side.job.feature_flags, BTreeMap::from([("FF_TIMESTAMPS".to_owned(), false)]));
     assert_eq!(side.job.artifact_upload_timeout, Duration::from_secs(300));
-    assert!(!side.job.custom_build_dir);
+    assert!(side.job.custom_build_dir && side.poll.strict_check_interval);
     assert_eq!((side.shell.as_str(), side.builds_dir.as_deref()), ("sh", Some("/b")));
 }
 

@@ -17,6 +17,7 @@ use crate::journal::{Assignment, ClientCertificate, FORMAT_VERSION, JournalError
 use crate::observe::Happening;
 use crate::run::{JobControl, JobTask, Refusal, RunnerContext, guarded, guarded_now, run_job};
 use crate::session::{self, JobSession, Session};
+use crate::settings::PollSettings;
 use crate::variables::TlsFiles;
 
 /// How long a provider may take to get a reservation back before its place is given to the next job all the same.
@@ -70,7 +71,7 @@ async fn rounds(runner: &Arc<Runner>, shared: &Arc<Shared>) {
         tokio::select! {
             biased;
             () = shared.stop.cancelled() => return,
-            () = pause.pass(runner, &mut capacity) => {}
+            () = pause.strictly(&runner.poll).pass(runner, &mut capacity) => {}
         }
         drop(place);
     }
@@ -87,6 +88,15 @@ enum Pause {
 }
 
 impl Pause {
+    /// At least the interval, where that is asked for.
+    fn strictly(self, poll: &PollSettings) -> Self {
+        match self {
+            Pause::None if poll.strict_check_interval => Pause::Firm(poll.check_interval),
+            Pause::UntilChanged(time) if poll.strict_check_interval => Pause::Firm(time),
+            pause => pause,
+        }
+    }
+
     async fn pass(self, runner: &Runner, capacity: &mut watch::Receiver<Capacity>) {
         match self {
             Pause::None => {}
