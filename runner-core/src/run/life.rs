@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use runner_api::payload::PolicyOptions;
 use runner_api::{FailureReason, Job};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -78,6 +79,11 @@ async fn greet(task: &JobTask, words: &Words, inputs: &VariableInputs<'_>) -> Re
         let list: Vec<String> = changed.iter().map(|(name, on)| format!("{name}:{on}")).collect();
         words.plain(&format!("  feature flags: {}", list.join(", "))).await?;
     }
+    if let Some(policy) = task.job().policy_options.as_ref().filter(|policy| policy.execution_policy_job) {
+        for line in policy_notice(policy) {
+            words.info(&line).await?;
+        }
+    }
     for warning in task.job().warnings() {
         words.warning(&format!("the job's description: {warning}")).await?;
     }
@@ -88,6 +94,18 @@ async fn greet(task: &JobTask, words: &Words, inputs: &VariableInputs<'_>) -> Re
             .await?;
     }
     Ok(())
+}
+
+/// What users are to know of the policy that made their job.
+fn policy_notice(policy: &PolicyOptions) -> Vec<String> {
+    let mut lines = vec![format!("Job of the policy \"{}\".", policy.policy_name)];
+    let exceptions = policy.policy_variables_override_exceptions.join(", ");
+    let but = if exceptions.is_empty() { String::new() } else { format!(", except {exceptions}") };
+    lines.extend(policy.policy_variables_override_allowed.map(|allowed| match allowed {
+        true => format!("User-defined variables may override those of the policy{but}."),
+        false => format!("User-defined variables do not override those of the policy{but}."),
+    }));
+    lines
 }
 
 /// The failure of a job that asks for something of its images that would silently not happen.

@@ -67,12 +67,9 @@ impl Failure {
         Self::new(FailureReason::RunnerSystemFailure, panic.to_string())
     }
 
-    /// Whether the runner or its surroundings are to blame, and not the job.
+    /// Whether there is no better name for it than that the runner or its surroundings failed.
     fn is_system(&self) -> bool {
-        !matches!(
-            self.reason,
-            FailureReason::ScriptFailure | FailureReason::JobExecutionTimeout | FailureReason::JobCanceled
-        )
+        self.reason == FailureReason::RunnerSystemFailure
     }
 
     pub(super) fn verdict(&self) -> Verdict {
