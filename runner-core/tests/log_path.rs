@@ -173,7 +173,7 @@ async fn a_value_that_comes_about_where_streams_meet_does_not_leak() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn urls_and_tokens_are_masked_across_writes() {
+async fn script_scenario_13_urls_and_tokens_are_masked_across_writes() {
     let settings = filter_settings(&[]);
     let pieces: [(OutputStream, &[u8]); 4] = [
         (Stdout, b"GET /?private_to"),

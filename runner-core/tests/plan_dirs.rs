@@ -32,7 +32,7 @@ fn a_place_of_the_job_alone() {
 }
 
 #[test]
-fn a_shared_place() {
+fn script_scenario_133_a_shared_place() {
     let dirs = dirs(&json!({}), |fixture| {
         fixture.place.shared = true;
         fixture.place.builds_dir = "/wd/builds/".to_owned();

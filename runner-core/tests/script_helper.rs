@@ -179,7 +179,7 @@ fn keys_are_tried_in_their_order_until_one_works() {
 }
 
 #[test]
-fn that_no_cache_is_found_or_saved_is_no_failure() {
+fn scenario_109_that_no_cache_is_found_or_saved_is_no_failure() {
     let fixture = fixture(ALL, &cache(&json!({}), &json!([variable("FAIL", "cache")])));
     assert!(run(&fixture, StageKind::RestoreCache).success().text().ends_with("Failed to extract cache\n"));
     assert!(run(&fixture, StageKind::ArchiveCache).success().text().ends_with("Failed to create cache\n"));

@@ -287,7 +287,7 @@ fn other_hash_functions() {
 }
 
 #[test]
-fn hooks_run_in_their_order_and_fail_the_stage() {
+fn scenario_113_hooks_run_in_their_order_and_fail_the_stage() {
     let repository = Repository::new();
     let hooks = json!({"hooks": [
         {"name": "post_get_sources_script", "script": ["echo job post; test -e README"]},
@@ -464,7 +464,7 @@ fn certificates_are_told_to_git() {
 }
 
 #[test]
-fn nothing_of_a_job_stays_after_cleanup() {
+fn script_scenario_121_nothing_of_a_job_stays_after_cleanup() {
     let repository = Repository::new();
     let secret = json!([{"key": "S", "value": "very-secret", "file": true, "masked": true}]);
     let fixture = job_with(&repository, 0, &[], &json!({ "variables": secret }));

@@ -35,14 +35,14 @@ fn run(script: &[&str]) -> Ran {
 }
 
 #[test]
-fn the_first_failing_line_ends_the_script() {
+fn script_scenario_21_the_first_failing_line_ends_the_script() {
     let ran = run(&["echo yes", "false", "echo no"]);
     assert_eq!(ran.code, 1);
     assert_eq!(ran.lines(), ["$ echo yes", "yes", "$ false"]);
 }
 
 #[test]
-fn exit_codes_are_passed_on() {
+fn script_scenario_23_exit_codes_are_passed_on() {
     assert_eq!(run(&["exit 42"]).code, 42);
     assert_eq!(run(&["(exit 7)", "echo no"]).code, 7);
     assert_eq!(run(&["sh -c 'exit 255'"]).code, 255);
@@ -50,7 +50,7 @@ fn exit_codes_are_passed_on() {
 }
 
 #[test]
-fn errexit_can_be_turned_off() {
+fn script_scenario_25_errexit_can_be_turned_off() {
     let ran = run(&["set +e", "false", "echo still"]);
     assert_eq!((ran.code, ran.lines().last().map(String::as_str)), (0, Some("still")));
     assert_eq!(run(&["set +e", "echo x", "false"]).code, 1);
@@ -71,7 +71,7 @@ fn lines_share_a_shell() {
 }
 
 #[test]
-fn input_is_empty() {
+fn script_scenario_31_input_is_empty() {
     let ran = run(&["cat", "read -r line || echo end"]).success();
     assert_eq!(ran.lines(), ["$ cat", "$ read -r line || echo end", "end"]);
 }
@@ -106,7 +106,7 @@ fn commands_are_shown_unexpanded_in_bold_green() {
 }
 
 #[test]
-fn entries_with_several_lines() {
+fn script_scenario_27_entries_with_several_lines() {
     let ran = run(&["  if true\nthen echo hi\nfi\n\n", "", "cat <<EOF\na $(echo b)\nEOF"]).success();
     assert_eq!(
         ran.lines(),
@@ -121,7 +121,7 @@ fn entries_with_several_lines() {
 }
 
 #[test]
-fn sections_for_entries_with_several_lines() {
+fn script_scenario_28_29_sections_for_entries_with_several_lines() {
     let flag = json!([variable("FF_SCRIPT_SECTIONS", "true")]);
     let script = ["echo one", "if true\nthen echo hi\nfi"];
     let sections = fixture(&script, &json!({ "variables": flag.clone() }));
@@ -142,7 +142,7 @@ fn sections_for_entries_with_several_lines() {
 }
 
 #[test]
-fn the_runners_scripts_surround_the_jobs() {
+fn script_scenario_35_the_runners_scripts_surround_the_jobs() {
     let mut fixture =
         fixture(&["echo \"script $X\"", "eval \"$Y\""], &json!({"variables": [variable("Y", ":")]}));
     fixture.settings.pre_build_script = Some("X=pre; echo pre".to_owned());
@@ -186,7 +186,7 @@ fn the_older_form_of_the_envelope_works_too() {
 }
 
 #[test]
-fn debug_trace_shows_commands_as_they_run() {
+fn script_scenario_33_debug_trace_shows_commands_as_they_run() {
     let fixture = fixture(&["X=a", "echo $X"], &json!({"variables": [variable("CI_DEBUG_TRACE", "true")]}));
     let ran = fixture.run(StageKind::Step).success();
     assert!(ran.stderr.contains("+ echo a\n"), "{}", ran.stderr);

@@ -60,7 +60,7 @@ fn values_arrive_as_they_were() {
 }
 
 #[test]
-fn file_variables() {
+fn script_scenario_04_05_file_variables() {
     let fixture = fixture(
         &["cat \"$F\"; echo .", "cat \"$S\"; echo .", "echo \"$G\""],
         &json!([
@@ -133,7 +133,7 @@ fn names_that_no_shell_accepts_are_left_out_with_a_warning() {
 }
 
 #[test]
-fn later_stages_get_what_earlier_ones_wrote() {
+fn script_scenario_17_later_stages_get_what_earlier_ones_wrote() {
     let fixture = fixture(&["echo X=1 >> $GITLAB_ENV"], &json!([variable("X", "from the job")]));
     run_all(&fixture);
     let ran = fixture.run(StageKind::AfterScript).success();

@@ -16,14 +16,14 @@ fn get(fixture: &Fixture, key: &str) -> Option<String> {
 }
 
 #[test]
-fn values_are_expanded_once() {
+fn script_scenario_01_values_are_expanded_once() {
     let fixture = with(&json!([variable("A", "$B"), variable("B", "$C"), variable("C", "1")]));
     assert_eq!(get(&fixture, "A").as_deref(), Some("$C"));
     assert_eq!(get(&fixture, "B").as_deref(), Some("1"));
 }
 
 #[test]
-fn odd_references() {
+fn script_scenario_03_odd_references() {
     let fixture = with(&json!([
         variable("A", "x$$y"),
         variable("B", "${NOPE}z"),
@@ -37,7 +37,7 @@ fn odd_references() {
 }
 
 #[test]
-fn references_to_files_become_paths() {
+fn script_scenario_05_references_to_files_become_paths() {
     let fixture = with(&json!([
         {"key": "F", "value": "line1\nline2", "file": true},
         variable("G", "path=$F"),
@@ -50,7 +50,7 @@ fn references_to_files_become_paths() {
 }
 
 #[test]
-fn the_runners_environment_is_a_default() {
+fn script_scenario_07_the_runners_environment_is_a_default() {
     let mut fixture = with(&json!([variable("K", "job"), variable("CI_PROJECT_ID", "1")]));
     let pairs = [("K", "cfg"), ("L", "$CI_PROJECT_ID"), ("M", "only")];
     fixture.settings.environment = pairs.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
@@ -61,7 +61,7 @@ fn the_runners_environment_is_a_default() {
 }
 
 #[test]
-fn a_job_overrides_the_first_block_and_not_the_last() {
+fn script_scenario_09_a_job_overrides_the_first_block_and_not_the_last() {
     let fixture = with(&json!([
         variable("CI_SERVER", "no"),
         variable("CI_PROJECT_DIR", "/elsewhere"),
@@ -103,7 +103,7 @@ fn what_the_runner_adds() {
 }
 
 #[test]
-fn a_shared_place_says_so() {
+fn script_scenario_19_a_shared_place_says_so() {
     let mut fixture = Fixture::new(&json!({}));
     fixture.place.shared = true;
     assert_eq!(get(&fixture, "CI_SHARED_ENVIRONMENT").as_deref(), Some("true"));
@@ -121,7 +121,7 @@ fn before_the_place_is_known() {
 }
 
 #[test]
-fn flags_of_the_configuration_hide_those_of_the_job() {
+fn script_scenario_15_flags_of_the_configuration_hide_those_of_the_job() {
     let mut fixture = with(&json!([
         variable(flags::SCRIPT_SECTIONS, "true"),
         variable(flags::HASH_CACHE_KEYS, "$ON"),

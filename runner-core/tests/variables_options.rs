@@ -105,7 +105,7 @@ fn words_and_none() {
 }
 
 #[test]
-fn a_runner_may_forbid_debug_output() {
+fn script_scenario_33_a_runner_may_forbid_debug_output() {
     let mut fixture = Fixture::new(
         &json!({"variables": [variable("CI_DEBUG_TRACE", "true"), variable("CI_DEBUG_SERVICES", "1")]}),
     );

@@ -7,5 +7,6 @@ mod full_disk;
 mod process;
 mod run;
 mod runners;
+mod scenarios;
 mod signals;
 mod support;

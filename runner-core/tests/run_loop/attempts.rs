@@ -10,7 +10,7 @@ use crate::support::{Act, Fake, Payload, Rig};
 const STAGES: [&str; 1] = ["start "];
 
 #[tokio::test(start_paused = true)]
-async fn sources_are_fetched_again_after_the_work_tree_was_cleared() {
+async fn scenario_101_sources_are_fetched_again_after_the_work_tree_was_cleared() {
     let rig = Rig::in_process();
     let fake =
         Fake::new().on_attempt("get_sources", 1, Act::exit(128)).on_attempt("get_sources", 2, Act::exit(128));
@@ -57,7 +57,7 @@ async fn a_work_tree_that_cannot_be_cleared_uses_up_a_try() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_try_decides_and_only_failure_stages_follow() {
+async fn scenario_101_the_last_try_decides_and_only_failure_stages_follow() {
     let rig = Rig::in_process();
     let fake = Fake::new().on("get_sources", Act::exit(128));
     let running = rig.start(fake.clone());
@@ -65,10 +65,15 @@ async fn the_last_try_decides_and_only_failure_stages_follow() {
         { "paths": ["a"], "when": "on_failure", "artifact_type": "archive" },
         { "paths": ["b"], "when": "on_success", "artifact_type": "archive" },
     ]);
+    let cache = serde_json::json!([{ "key": "k", "paths": ["c"], "when": "on_failure" }]);
     let payload = Payload::new(["true"]).after_script(["true"]).field("artifacts", artifacts);
-    let job = rig.gitlab.enqueue(payload.variable("GET_SOURCES_ATTEMPTS", "2"));
+    let payload = payload.field("cache", cache).variable("GET_SOURCES_ATTEMPTS", "3");
+    let job = rig.gitlab.enqueue(payload);
+    let begun = tokio::time::Instant::now();
     rig.gitlab.finished(job).await;
     running.drain().await;
+    // Pauses of 5 s and 10 s.
+    assert_eq!(begun.elapsed().as_secs(), 15);
     assert_eq!(rig.gitlab.end(job), ("failed".into(), Some("script_failure".into()), Some(128)));
     assert_eq!(
         fake.calls_of(&STAGES),
@@ -77,6 +82,8 @@ async fn the_last_try_decides_and_only_failure_stages_follow() {
             "start get_sources",
             "start clear_worktree",
             "start get_sources (attempt 2)",
+            "start get_sources (attempt 3)",
+            "start archive_cache_on_failure",
             "start upload_artifacts_on_failure",
             "start cleanup_file_variables",
         ]
@@ -179,7 +186,7 @@ async fn a_limit_of_the_script_counts_for_all_steps_together() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn limits_that_make_no_sense_are_told_and_ignored() {
+async fn scenario_105_limits_that_make_no_sense_are_told_and_ignored() {
     let rig = Rig::in_process();
     let fake = Fake::new().on("after_script", Act::held());
     let running = rig.start(fake.clone());

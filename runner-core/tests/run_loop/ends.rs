@@ -18,7 +18,7 @@ async fn running(payload: Payload) -> (Rig, Running, JobId) {
 }
 
 #[tokio::test]
-async fn a_cancel_stops_the_script_and_runs_after_script() {
+async fn scenario_54_a_cancel_stops_the_script_and_runs_after_script() {
     let payload = Payload::new([ENDLESS]).after_script(["echo after $CI_JOB_STATUS"]);
     let (rig, running, job) = running(payload.step("release", ["echo never"])).await;
     rig.gitlab.shows(job, "\nhere\n").await;
@@ -97,7 +97,7 @@ async fn an_erased_job_is_ended_at_once() {
 }
 
 #[tokio::test]
-async fn the_jobs_time_is_over() {
+async fn scenario_103_the_jobs_time_is_over() {
     let payload = Payload::new(["echo here; sleep 1000"]).after_script(["echo never"]).timeout(1);
     let (rig, running, job) = running(payload).await;
     assert_eq!(rig.gitlab.finished(job).await, JobState::Failed);

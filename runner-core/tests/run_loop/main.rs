@@ -18,6 +18,7 @@ mod panics;
 mod places;
 mod polling;
 mod refusals;
+mod scenarios;
 mod sessions;
 mod stages;
 mod stopping;

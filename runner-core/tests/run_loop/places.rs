@@ -72,7 +72,7 @@ async fn errors_that_stay_are_not_tried_again() {
     assert_eq!(rig.gitlab.end(job), ("failed".into(), Some("runner_configuration_error".into()), None));
     assert_eq!(fake.calls_of(&["prepare"]), ["prepare 1"]);
     let trace = rig.gitlab.trace(job);
-    assert!(trace.contains("image is not allowed (use another)\n"), "{trace}");
+    assert!(trace.contains("ERROR: Job failed: image is not allowed (use another)\n"), "{trace}");
     rig.end().await;
 }
 

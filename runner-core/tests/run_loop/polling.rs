@@ -92,7 +92,7 @@ async fn a_request_that_is_held_makes_room_when_there_is_less_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_job_is_followed_by_the_next_request_at_once() {
+async fn scenario_91_a_job_is_followed_by_the_next_request_at_once() {
     let rig = Rig::in_process();
     let fake = Fake::new().on("step_script", Act::held());
     for number in 0..3 {
@@ -149,7 +149,7 @@ async fn a_runner_is_not_woken_by_jobs_of_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_limit_keeps_a_runner_from_asking() {
+async fn scenario_89_a_limit_keeps_a_runner_from_asking() {
     let rig = Rig::in_process();
     let fake = Fake::new().on("step_script", Act::held());
     let token = rig.gitlab.create_runner();
@@ -403,7 +403,7 @@ async fn every_reservation_is_given_back() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn jobs_get_the_lowest_free_numbers() {
+async fn scenario_97_jobs_get_the_lowest_free_numbers() {
     let rig = Rig::in_process();
     let fake = Fake::new().on("step_script", Act::held());
     let running = rig.start(fake.clone());

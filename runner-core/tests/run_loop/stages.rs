@@ -144,7 +144,7 @@ async fn the_first_failure_is_the_one_that_is_reported() {
 }
 
 #[tokio::test]
-async fn masked_values_do_not_reach_gitlab() {
+async fn script_scenario_11_masked_values_do_not_reach_gitlab() {
     let payload = Payload::new(["echo the password is $PASSWORD", "printf hun; printf ter2; echo"])
         .masked("PASSWORD", "hunter2")
         .after_script(["echo still $PASSWORD"]);
@@ -181,6 +181,36 @@ async fn contents_of_masked_files_do_not_reach_gitlab() {
     rig.end().await;
 }
 
+#[tokio::test]
+async fn scenario_109_a_cache_that_cannot_be_saved_or_found_is_no_failure() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let rig = Rig::over_http().await;
+    let helper = rig.folder("helper").join("helper");
+    std::fs::write(&helper, "#!/bin/sh\ncase \"$2\" in --help) exit 0 ;; esac\necho \"$1 breaks\"; exit 1\n")
+        .unwrap();
+    std::fs::set_permissions(&helper, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let running = rig.start(PlainShell::with_helper(rig.folder("jobs"), &helper));
+    let payload = Payload::new(["echo runs"]).field("cache", json!([{ "key": "k", "paths": ["a"] }]));
+    let job = rig.gitlab.enqueue(payload);
+    rig.gitlab.finished(job).await;
+    running.drain().await;
+    assert_eq!(rig.gitlab.end(job), ("success".into(), None, None));
+    assert_order(
+        &rig.gitlab.trace(job),
+        &[
+            "Checking cache for k...\n",
+            "cache-extractor breaks\n",
+            "Failed to extract cache\n",
+            "runs\n",
+            "Creating cache k...\n",
+            "cache-archiver breaks\n",
+            "Failed to create cache\n",
+            "Job succeeded\n",
+        ],
+    );
+    rig.end().await;
+}
+
 /// A connection that was made with certificates.
 #[derive(Debug)]
 struct WithCertificates(HttpTransport);
@@ -209,6 +239,27 @@ async fn certificates_of_the_connection_are_files_of_the_job() {
     rig.gitlab.finished(job).await;
     running.drain().await;
     assert_order(&rig.gitlab.trace(job), &["the chain\n", "the certificate\n", "1\n"]);
+    rig.end().await;
+}
+
+#[tokio::test]
+async fn a_policy_is_named_before_its_job_begins() {
+    let policy = json!({
+        "execution_policy_job": true, "policy_name": "scan everything",
+        "policy_variables_override_allowed": false, "policy_variables_override_exceptions": ["DEPTH", "IMAGE"],
+    });
+    let (rig, job) = run(Payload::new(["echo runs"]).field("policy_options", policy)).await;
+    let expected = [
+        "Job of the policy \"scan everything\".\n",
+        "User-defined variables do not override those of the policy, except DEPTH, IMAGE.\n",
+        "Preparing the \"plain\" executor\n",
+        "runs\n",
+    ];
+    assert_order(&rig.gitlab.trace(job), &expected);
+    rig.end().await;
+    let (rig, job) =
+        run(Payload::new(["echo runs"]).field("policy_options", json!({ "policy_name": "scan" }))).await;
+    assert!(!rig.gitlab.trace(job).contains("policy"));
     rig.end().await;
 }
 

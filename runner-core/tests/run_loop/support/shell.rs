@@ -1,6 +1,6 @@
 //! A simple executor with real processes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use async_trait::async_trait;
@@ -18,12 +18,18 @@ use tokio_util::sync::CancellationToken;
 #[derive(Debug)]
 pub(crate) struct PlainShell {
     root: PathBuf,
+    helper: Vec<String>,
 }
 
 impl PlainShell {
     /// Jobs get folders below `root`.
     pub(crate) fn provider(root: PathBuf) -> SimpleProvider<Self> {
-        SimpleProvider::new(Self { root })
+        SimpleProvider::new(Self { root, helper: Vec::new() })
+    }
+
+    /// The same with a program as its helper.
+    pub(crate) fn with_helper(root: PathBuf, helper: &Path) -> SimpleProvider<Self> {
+        SimpleProvider::new(Self { root, helper: vec![helper.display().to_string()] })
     }
 }
 
@@ -38,13 +44,14 @@ impl ExecutorFactory for PlainShell {
     }
 
     fn executor(&self, job: &JobContext) -> Result<Room, EnvironmentError> {
-        Ok(Room { folder: self.root.join(job.key.to_string()) })
+        Ok(Room { folder: self.root.join(job.key.to_string()), helper: self.helper.clone() })
     }
 }
 
 /// One job's folder.
 pub(crate) struct Room {
     folder: PathBuf,
+    helper: Vec<String>,
 }
 
 #[async_trait]
@@ -59,7 +66,7 @@ impl Executor for Room {
             cache_dir: format!("{path}/cache"),
             shared: false,
             shell: Shell::Sh,
-            helper: Vec::new(),
+            helper: self.helper.clone(),
             os: "linux".into(),
             hostname: None,
         })
