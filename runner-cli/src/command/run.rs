@@ -202,12 +202,12 @@ async fn watch(manager: Manager, timeout: Duration) -> Result<Exit, CliError> {
                 tracing::warn!("not supported: reloading the configuration; start the program again");
             }
             Wish::Drain => {
-                tracing::info!(jobs, "takes no more jobs and waits for those that run");
                 handle.drain();
+                tracing::info!(jobs, "takes no more jobs and waits for those that run");
             }
             Wish::Stop if stops == 1 => {
-                tracing::info!(jobs, "takes no more jobs; those that run have {timeout:?}");
                 handle.drain();
+                tracing::info!(jobs, "takes no more jobs; those that run have {timeout:?}");
                 deadline = Some(tokio::time::Instant::now() + timeout);
             }
             Wish::Interrupt | Wish::Stop if stops <= 2 => {

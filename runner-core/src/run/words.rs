@@ -23,7 +23,7 @@ impl Words {
         self.log.line(LineKind::Plain, text).await
     }
 
-    async fn info(&self, text: &str) -> Result<(), LogError> {
+    pub(super) async fn info(&self, text: &str) -> Result<(), LogError> {
         self.log.line(LineKind::Info, text).await
     }
 

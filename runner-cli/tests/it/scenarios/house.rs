@@ -1,15 +1,14 @@
 //! One test's house: the program with a shell runner, GitLab's side, and what a test wants to know of a job.
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, ChildStderr, Stdio};
 use std::time::Duration;
 
 use runner_coordinator::core::{Endpoint, JobId, JobState, NewJob, NewRunner, Options};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
+use crate::process::{RunnerProcess, journaled};
 use crate::support::{GitLab, Surroundings};
 
 /// How a job was reported: state, failure reason, exit code.
@@ -31,9 +30,7 @@ pub(super) struct House {
     pub(super) surroundings: Surroundings,
     /// The short form of the runner's token.
     pub(super) short_token: String,
-    child: Option<Child>,
-    /// The program's own log; little enough not to be read.
-    said: Option<BufReader<ChildStderr>>,
+    runner: Option<RunnerProcess>,
 }
 
 impl House {
@@ -62,17 +59,12 @@ impl House {
         );
         std::fs::create_dir(surroundings.path("work")).unwrap();
         let short_token = runner_api::RunnerToken::new(token).short().to_owned();
-        Self { gitlab, surroundings, short_token, child: None, said: None }
+        Self { gitlab, surroundings, short_token, runner: None }
     }
 
     /// Starts the program.
     pub(super) fn start(&mut self) {
-        let mut command = self.surroundings.command();
-        command.arg("--config").arg(self.surroundings.config());
-        command.args(["run", "--working-directory"]).arg(self.surroundings.path("work"));
-        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
-        self.said = child.stderr.take().map(BufReader::new);
-        self.child = Some(child);
+        self.runner = Some(RunnerProcess::start(&self.surroundings));
     }
 
     /// Hands a job out, to whoever asks first.
@@ -94,30 +86,17 @@ impl House {
         self.gitlab.wait(job).unwrap()
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().unwrap();
-        kill_process(Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap(), signal).unwrap();
-    }
-
-    /// Waits until the program's log has a line with this text.
-    pub(super) fn says(&mut self, text: &str) {
-        let said = self.said.as_mut().unwrap();
-        assert!(said.lines().any(|line| line.unwrap().contains(text)), "never said: {text}");
-    }
-
-    /// Waits for the program's end; its exit code.
-    pub(super) fn exit(&mut self) -> Option<i32> {
-        self.child.take().unwrap().wait().unwrap().code()
+    /// The running program.
+    pub(super) fn runner(&mut self) -> &mut RunnerProcess {
+        self.runner.as_mut().unwrap()
     }
 
     /// Takes no more jobs and ends. Nothing is left, and nothing odd was sent.
     pub(super) fn drain(&mut self) {
-        self.signal(Signal::QUIT);
-        assert_eq!(self.exit(), Some(0));
-        let journal = std::fs::read_dir(self.surroundings.path("state/journal")).unwrap();
-        let left: Vec<_> =
-            journal.map(|item| item.unwrap().file_name()).filter(|name| name != "lock").collect();
-        assert!(left.is_empty(), "{left:?}");
+        self.runner().signal(Signal::QUIT);
+        assert_eq!(self.runner().wait(), Some(0));
+        self.runner().assert_nothing_runs();
+        assert_eq!(journaled(&self.surroundings), Vec::<String>::new());
         self.gitlab.handle().with(|gitlab, _| assert_eq!(gitlab.oddities(), []));
     }
 
@@ -165,17 +144,6 @@ impl House {
     /// The folder of project `group/project`.
     pub(super) fn project(&self) -> PathBuf {
         self.surroundings.path("work/builds").join(&self.short_token).join("0/group/project")
-    }
-}
-
-impl Drop for House {
-    fn drop(&mut self) {
-        // A test that failed leaves no process behind: jobs get a second, then they are interrupted.
-        if let Some(mut child) = self.child.take() {
-            let pid = Pid::from_raw(i32::try_from(child.id()).unwrap_or(-1));
-            let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
-            let _ = child.wait();
-        }
     }
 }
 

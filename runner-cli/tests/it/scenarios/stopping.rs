@@ -75,12 +75,12 @@ fn scenario_95_a_drain_lets_the_job_end_as_it_would_have_ended() {
     let id = house.enqueue(job(&["echo content > a", &wait], json!({ "artifacts": artifacts })));
     house.start();
     house.gitlab.wait_for_trace(id, "\nhere\n");
-    house.signal(Signal::QUIT);
-    house.says("takes no more jobs and waits for those that run");
-    house.signal(Signal::QUIT);
+    house.runner().signal(Signal::QUIT);
+    house.runner().said("takes no more jobs and waits for those that run");
+    house.runner().signal(Signal::QUIT);
     let other = house.enqueue(job(&["echo never"], json!({})));
     std::fs::write(&go, "came\n").unwrap();
-    assert_eq!(house.exit(), Some(0));
+    assert_eq!(house.runner().wait(), Some(0));
     assert_eq!(house.end(id), success());
     assert_order(
         &house.trace(id),
@@ -96,9 +96,9 @@ fn scenario_95_a_firmer_signal_after_it_interrupts_the_job() {
     let id = house.enqueue(job(&[ENDLESS], json!({ "features": known })));
     house.start();
     house.gitlab.wait_for_trace(id, "\nhere\n");
-    house.signal(Signal::QUIT);
-    house.signal(Signal::TERM);
-    assert_eq!(house.exit(), Some(0));
+    house.runner().signal(Signal::QUIT);
+    house.runner().signal(Signal::TERM);
+    assert_eq!(house.runner().wait(), Some(0));
     assert_eq!(house.end(id), failed("runner_interrupted", None));
     assert_order(&house.trace(id), &["ERROR: Job failed: aborted"]);
 }
