@@ -67,7 +67,7 @@ fn script_scenario_33_debug_output_shows_every_stage_unless_the_runner_forbids_i
         "steps": steps(&["echo $((40 + 2))"], &["echo $((41 + 2))"]),
         "variables": [variable("CI_DEBUG_TRACE", "true"), { "key": "PASSWORD", "value": "hunter2", "masked": true }],
     });
-    let traced = ["+ hostname", "+ echo 42\n", "+ echo 43\n", "+ rm -rf "];
+    let traced = ["+ printf 'Running on ", "+ echo 42\n", "+ echo 43\n", "+ rm -rf "];
     let trace = run("", &[], debug.clone()).1;
     assert_order(&trace, &traced);
     assert_none(&trace, &["hunter2"]);
