@@ -134,7 +134,12 @@ impl Coordinator {
     /// Second half of an upload. `upload` is `None` when the body had no part named `file`.
     pub fn finish_upload(&mut self, admission: Admission, upload: Option<Upload>, now: SystemTime) -> Stored {
         self.advance(now);
-        let (kept, response) = self.keep(&admission, upload, now);
+        let again = upload.clone().filter(|_| admission.plan.twice);
+        let (kept, mut response) = self.keep(&admission, upload, now);
+        if again.is_some() {
+            // It is there already: nothing more is kept of it.
+            response = self.keep(&admission, again, now).1;
+        }
         Stored { answer: admission.plan.finish(*response), kept }
     }
 

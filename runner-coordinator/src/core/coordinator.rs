@@ -14,7 +14,7 @@ use super::job_state::{Due, JobState};
 use super::new_job::{JobTicket, NewJob};
 use super::oddity::Oddity;
 use super::options::Options;
-use super::record::RequestRecord;
+use super::record::{FaultRecord, RequestRecord};
 use super::runner::{CreatedRunner, NewRunner, Runner};
 
 /// GitLab's side of the Runner API. See the [module](super).
@@ -40,6 +40,7 @@ pub struct Coordinator {
     was_down: bool,
     pub(super) counts: BTreeMap<Endpoint, u64>,
     pub(super) requests: Vec<RequestRecord>,
+    pub(super) injected: Vec<FaultRecord>,
     pub(super) oddities: Vec<Oddity>,
 }
 
@@ -64,6 +65,7 @@ impl Coordinator {
             was_down: false,
             counts: BTreeMap::new(),
             requests: Vec::new(),
+            injected: Vec::new(),
             oddities: Vec::new(),
         }
     }
@@ -253,6 +255,18 @@ impl Coordinator {
     #[must_use]
     pub fn requests(&self) -> &[RequestRecord] {
         &self.requests
+    }
+
+    /// The same, and forgets them: for hosts that look at many requests bit by bit.
+    pub fn take_requests(&mut self) -> Vec<RequestRecord> {
+        std::mem::take(&mut self.requests)
+    }
+
+    /// What faults did to requests so far, if [`Options::record_faults`] is set. Connections that were refused while nothing
+    /// listened are not among them.
+    #[must_use]
+    pub fn injected(&self) -> &[FaultRecord] {
+        &self.injected
     }
 
     /// What requests did that GitLab tolerates but no runner should do, oldest first; at most the first 1,000.

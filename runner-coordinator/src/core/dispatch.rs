@@ -15,7 +15,7 @@ use super::fault::Plan;
 use super::ids::JobId;
 use super::oddity::{self, Oddity};
 use super::params::{self, Params};
-use super::record::RequestRecord;
+use super::record::{FaultRecord, RequestRecord};
 use super::request_job::Outcome;
 use super::runners::missing;
 
@@ -85,7 +85,7 @@ impl Coordinator {
     pub fn leaves_unread(&mut self, parts: &Parts, now: SystemTime) -> bool {
         self.advance(now);
         Route::find(&self.options.root, &parts.method, parts.uri.path())
-            .is_ok_and(|route| self.faults.leaves_unread(route.endpoint, self.options.seed))
+            .is_ok_and(|route| self.faults.leaves_unread(route.endpoint, route.job(), self.options.seed))
     }
 
     fn process(
@@ -96,6 +96,11 @@ impl Coordinator {
         plan: Box<Plan>,
         now: SystemTime,
     ) -> Reply {
+        let mut plan = plan;
+        if std::mem::take(&mut plan.twice) {
+            // A job request that is held would be answered as such at the second time, too.
+            let _ = self.process(route, parts, body, Box::default(), now);
+        }
         let plain = match route.endpoint {
             Endpoint::RequestJob => match self.request_job(parts, body, now) {
                 Outcome::Answer(plain) => plain,
@@ -197,7 +202,7 @@ impl Coordinator {
             }
         };
         *self.counts.entry(route.endpoint).or_default() += 1;
-        let job = route.endpoint.is_of_job().then(|| route.key.parse().map(JobId).ok()).flatten();
+        let job = route.job().filter(|_| route.endpoint.is_of_job());
         if let Some(record) = job.and_then(|job| self.jobs.get_mut(&job)) {
             *record.requests.entry(route.endpoint).or_default() += 1;
         }
@@ -206,7 +211,12 @@ impl Coordinator {
                 self.oddities.push(Oddity { at: now, endpoint: route.endpoint, job, what });
             }
         }
-        let mut plan = Box::new(self.faults.plan(route.endpoint, self.options.seed));
+        let mut plan = Box::new(self.faults.plan(route.endpoint, route.job(), self.options.seed));
+        if self.options.record_faults {
+            let (endpoint, job) = (route.endpoint, route.job());
+            let done = plan.effects.iter().cloned();
+            self.injected.extend(done.map(|effect| FaultRecord { at: now, endpoint, job, effect }));
+        }
         if route.endpoint != Endpoint::Storage {
             plan.request_id = parts.headers.get("x-request-id").cloned();
         }

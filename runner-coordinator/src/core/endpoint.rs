@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use http::Method;
 
+use super::ids::JobId;
+
 /// A call of GitLab's Runner API. The text form is the one used in fault rules.
 ///
 /// Documented at <https://docs.gitlab.com/api/runners/> and <https://docs.gitlab.com/api/jobs/>; the job calls are
@@ -123,6 +125,16 @@ pub(super) struct Route {
 }
 
 impl Route {
+    /// The job that the request concerns, by its path.
+    pub(super) fn job(&self) -> Option<JobId> {
+        let id = match self.endpoint {
+            Endpoint::Storage => self.key.split_once('-')?.0,
+            endpoint if endpoint.is_of_job() => &self.key,
+            _ => return None,
+        };
+        id.parse().ok().map(JobId)
+    }
+
     /// Finds the route of `method path`, where the API lives below `root` (empty, or `/sub/folder`).
     pub(super) fn find(root: &str, method: &Method, path: &str) -> Result<Self, NoRoute> {
         let below = path.strip_prefix(root).ok_or(NoRoute::Unknown)?;

@@ -39,7 +39,7 @@ pub use job_state::JobState;
 pub use new_job::{JobTicket, NewJob};
 pub use oddity::Oddity;
 pub use options::Options;
-pub use record::RequestRecord;
+pub use record::{FaultRecord, RequestRecord};
 pub use runner::{CreatedRunner, LEGACY_SYSTEM_ID, Manager, NewRunner, Runner};
 pub use session::Session;
 pub use trace::Trace;

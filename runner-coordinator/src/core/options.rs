@@ -57,6 +57,8 @@ pub struct Options {
     pub storage_url: Option<String>,
     /// Whether every request is kept in [`Coordinator::requests`](super::Coordinator::requests).
     pub record_requests: bool,
+    /// Whether what faults did is kept in [`Coordinator::injected`](super::Coordinator::injected).
+    pub record_faults: bool,
 }
 
 impl Default for Options {
@@ -84,6 +86,7 @@ impl Default for Options {
             registration: true,
             storage_url: None,
             record_requests: false,
+            record_faults: false,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Requests as they arrived.
+//! Requests as they arrived, and what faults did to them.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -7,6 +7,8 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 
 use super::endpoint::Endpoint;
+use super::fault::Effect;
+use super::ids::JobId;
 
 /// A request as it arrived, kept when [`Options::record_requests`](super::Options::record_requests) is set.
 #[derive(Clone)]
@@ -37,4 +39,18 @@ impl fmt::Debug for RequestRecord {
             .field("body_bytes", &self.body.len())
             .finish_non_exhaustive()
     }
+}
+
+/// Something that a fault did to a request, kept when [`Options::record_faults`](super::Options::record_faults) is set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FaultRecord {
+    /// When the request came.
+    pub at: SystemTime,
+    /// What it was.
+    pub endpoint: Endpoint,
+    /// The job that it concerns; none for a job request.
+    pub job: Option<JobId>,
+    /// What happened to it.
+    pub effect: Effect,
 }

@@ -77,10 +77,10 @@ impl Trace {
 }
 
 impl Coordinator {
-    /// Loses bytes at the end of a trace, by a fault.
+    /// Loses bytes at the end of a trace, by a fault. What a job that has ended has sent is kept.
     pub(super) fn forget(&mut self, id: JobId, length: u64, now: SystemTime) {
         let Some(job) = self.jobs.get_mut(&id) else { return };
-        if !job.trace.is_empty() {
+        if job.is_on_runner() && !job.trace.is_empty() {
             job.trace.cut_last(length);
             let length = job.trace.len();
             self.emit(now, EventKind::TraceCut { job: id, length });

@@ -61,6 +61,7 @@ fn effect() -> impl Strategy<Value = Effect> {
         any::<u64>().prop_map(Effect::StallBody),
         Just(Effect::Unread),
         any::<u64>().prop_map(Effect::Forget),
+        Just(Effect::Twice),
     ]
 }
 
@@ -71,16 +72,17 @@ proptest! {
         calls in calls(),
         chance in proptest::option::of((0_u32..=1_000_000).prop_map(|chance| Chance::from_millionths(chance).unwrap())),
         window in proptest::option::of(window()),
+        per_job in proptest::option::of((1_u32..).prop_map(|times| times.try_into().unwrap())),
         effects in proptest::collection::vec(effect(), 1..5),
     ) {
-        let fault = Fault { target, calls, chance, window, effects };
+        let fault = Fault { target, calls, chance, window, per_job, effects };
         let text = fault.to_string();
         prop_assert_eq!(text.parse::<Fault>(), Ok(fault), "{}", text);
     }
 
     #[test]
     fn down_reads_back(window in proptest::option::of(window())) {
-        let fault = Fault { target: Target::Any, calls: Calls::ALL, chance: None, window, effects: vec![Effect::Down] };
+        let fault = Fault { target: Target::Any, calls: Calls::ALL, chance: None, window, per_job: None, effects: vec![Effect::Down] };
         prop_assert_eq!(fault.to_string().parse::<Fault>(), Ok(fault));
     }
 

@@ -150,3 +150,33 @@ fn nothing_listens_for_a_while() {
     gitlab.core.set_down(true);
     assert!(gitlab.core.is_down());
 }
+
+#[test]
+fn a_request_may_arrive_twice() {
+    let mut gitlab =
+        Gitlab::new(Options { record_faults: true, record_requests: true, ..Options::default() });
+    let (job, token) = gitlab.running();
+    gitlab.core.add_fault("job:~1&^2:twice".parse().unwrap());
+    // The second one ends where the trace ends: it is accepted again.
+    let answer = gitlab.patch(job, &token, "0-2", b"abc");
+    assert_eq!((answer.status(), gitlab.job(job).trace.len()), (202, 3));
+    // The second one comes to a job that has ended.
+    let answer = gitlab.update(job, &token, json!({ "state": "success" }));
+    assert_eq!((answer.status(), answer.header("job-status")), (403, Some("success")));
+    assert_eq!(gitlab.job(job).state, JobState::Success);
+    let injected: Vec<_> = gitlab
+        .core
+        .injected()
+        .iter()
+        .map(|record| (record.endpoint, record.job, record.effect.to_string()))
+        .collect();
+    assert_eq!(
+        injected,
+        [
+            (Endpoint::PatchTrace, Some(job), "twice".to_owned()),
+            (Endpoint::UpdateJob, Some(job), "twice".to_owned())
+        ]
+    );
+    assert!(gitlab.core.take_requests().len() >= 2);
+    assert!(gitlab.core.requests().is_empty());
+}

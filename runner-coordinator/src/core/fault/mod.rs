@@ -17,6 +17,7 @@
 //! | | `*` | all |
 //! | | `~0.1` | one in ten of these calls, drawn from the seed |
 //! | | `@10s-18s`, `@10s-`, `@-18s` | sees only calls between these times, counted from the coordinator's start |
+//! | | `^2` | acts at most twice on calls that concern one and the same job |
 //! | EFFECT | `503` | answered with this status, the request is not processed |
 //! | | `throttle=7s` | answered as GitLab's request throttle does: `429`, plain text, all `RateLimit-…` headers |
 //! | | `header=NAME=VALUE` | header of the answer, replacing one of that name |
@@ -30,7 +31,8 @@
 //! | | `stall=after` | processed, never answered; the connection stays |
 //! | | `stall=100` | the answer's body stops after 100 bytes; the connection stays |
 //! | | `unread` | like `stall`, and nothing of the request's body is read either |
-//! | | `forget=512` | the last 512 bytes of the job's trace are lost first |
+//! | | `forget=512` | the last 512 bytes of the job's trace are lost first, unless it has ended |
+//! | | `twice` | processed twice, as if something on the way had repeated it; the second answer is sent |
 //! | | `down` | nothing listens: connections are refused. Only in the form `*:@10s-18s:down` or `*:*:down` |
 //!
 //! In a text, `\,` is a comma, `\\` a backslash and `\xNN` any byte. Durations have whole milliseconds.
@@ -40,7 +42,7 @@
 //!
 //! # Chance
 //!
-//! Whether a rule with `~` acts at its n-th call depends on [`Options::seed`](super::Options::seed), on the rule's place
+//! Whether a rule with `~` draws its n-th call depends on [`Options::seed`](super::Options::seed), on the rule's place
 //! among the rules and on n, and on nothing else: two runs with the same calls have the same faults.
 //!
 //! ```

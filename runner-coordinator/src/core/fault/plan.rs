@@ -1,5 +1,6 @@
 //! What the rules make of each call.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -8,21 +9,30 @@ use http::{HeaderName, HeaderValue, Response, StatusCode, header};
 use super::rule::{Effect, Fault};
 use crate::core::answer::{self, Answer, Cut, Payload, Plain};
 use crate::core::endpoint::Endpoint;
-use crate::core::ids::mix;
+use crate::core::ids::{JobId, mix};
 
 /// All rules with what they have counted.
 #[derive(Debug, Default)]
 pub(in crate::core) struct Faults {
-    rules: Vec<(Fault, u64)>,
+    rules: Vec<Rule>,
     /// From when windows count.
     start: Option<SystemTime>,
     /// The last time that was told of.
     now: Option<SystemTime>,
 }
 
+#[derive(Debug)]
+struct Rule {
+    fault: Fault,
+    /// Calls that it saw.
+    seen: u64,
+    /// How often it acted on calls of each job, where that is limited.
+    acted: BTreeMap<JobId, u32>,
+}
+
 impl Faults {
     pub(in crate::core) fn add(&mut self, fault: Fault) {
-        self.rules.push((fault, 0));
+        self.rules.push(Rule { fault, seen: 0, acted: BTreeMap::new() });
     }
 
     pub(in crate::core) fn clear(&mut self) {
@@ -37,7 +47,7 @@ impl Faults {
 
     /// Whether a rule says that nothing listens.
     pub(in crate::core) fn is_down(&self) -> bool {
-        self.rules.iter().any(|(fault, _)| fault.has(&Effect::Down) && self.is_open(fault))
+        self.rules.iter().any(|rule| rule.fault.has(&Effect::Down) && self.is_open(&rule.fault))
     }
 
     /// When listening ends or begins next.
@@ -45,35 +55,38 @@ impl Faults {
         let (start, now) = (self.start?, self.now?);
         self.rules
             .iter()
-            .filter(|(fault, _)| fault.has(&Effect::Down))
-            .filter_map(|(fault, _)| fault.window)
+            .filter(|rule| rule.fault.has(&Effect::Down))
+            .filter_map(|rule| rule.fault.window)
             .flat_map(|window| [Some(window.from), window.until])
             .filter_map(|edge| start.checked_add(edge?))
             .filter(|edge| *edge > now)
             .min()
     }
 
-    /// Whether the body of the next call of this endpoint is to be left unread. Counts nothing.
-    pub(in crate::core) fn leaves_unread(&self, endpoint: Endpoint, seed: u64) -> bool {
-        self.rules.iter().enumerate().any(|(place, (fault, seen))| {
-            fault.has(&Effect::Unread)
-                && fault.sees(endpoint)
-                && self.is_open(fault)
-                && acts(fault, place, seen + 1, seed)
+    /// Whether the body of the next call of this endpoint for this job is to be left unread. Counts nothing.
+    pub(in crate::core) fn leaves_unread(&self, endpoint: Endpoint, job: Option<JobId>, seed: u64) -> bool {
+        self.rules.iter().enumerate().any(|(place, rule)| {
+            rule.fault.has(&Effect::Unread)
+                && rule.fault.sees(endpoint)
+                && self.is_open(&rule.fault)
+                && rule.acts(place, rule.seen + 1, job, seed)
         })
     }
 
-    /// Counts a call and collects what happens to it.
-    pub(in crate::core) fn plan(&mut self, endpoint: Endpoint, seed: u64) -> Plan {
+    /// Counts a call, which may concern a job, and collects what happens to it.
+    pub(in crate::core) fn plan(&mut self, endpoint: Endpoint, job: Option<JobId>, seed: u64) -> Plan {
         let mut plan = Plan { now: self.now, ..Plan::default() };
-        let open: Vec<bool> = self.rules.iter().map(|(fault, _)| self.is_open(fault)).collect();
-        for ((place, (fault, seen)), open) in self.rules.iter_mut().enumerate().zip(open) {
-            if !open || !fault.sees(endpoint) {
+        let open: Vec<bool> = self.rules.iter().map(|rule| self.is_open(&rule.fault)).collect();
+        for ((place, rule), open) in self.rules.iter_mut().enumerate().zip(open) {
+            if !open || !rule.fault.sees(endpoint) {
                 continue;
             }
-            *seen += 1;
-            if acts(fault, place, *seen, seed) {
-                for effect in &fault.effects {
+            rule.seen += 1;
+            if rule.acts(place, rule.seen, job, seed) {
+                if let Some(job) = job.filter(|_| rule.fault.per_job.is_some()) {
+                    *rule.acted.entry(job).or_default() += 1;
+                }
+                for effect in &rule.fault.effects {
                     plan.add(effect);
                 }
             }
@@ -88,10 +101,15 @@ impl Faults {
     }
 }
 
-/// Whether a rule acts at its call of this number.
-fn acts(fault: &Fault, place: usize, number: u64, seed: u64) -> bool {
-    let drawn = || mix(mix(seed, place as u64), number);
-    fault.calls.include(number) && fault.chance.is_none_or(|chance| chance.hits(drawn()))
+impl Rule {
+    /// Whether it acts at its call of this number.
+    fn acts(&self, place: usize, number: u64, job: Option<JobId>, seed: u64) -> bool {
+        let drawn = || mix(mix(seed, place as u64), number);
+        let acted = || job.and_then(|job| self.acted.get(&job)).copied().unwrap_or_default();
+        self.fault.calls.include(number)
+            && self.fault.chance.is_none_or(|chance| chance.hits(drawn()))
+            && self.fault.per_job.is_none_or(|times| acted() < times.get())
+    }
 }
 
 /// What happens to one call.
@@ -108,6 +126,10 @@ pub(in crate::core) struct Plan {
     /// How the connection ends after processing.
     lost_after: Option<Cut>,
     pub(in crate::core) forget: u64,
+    /// Whether the request is processed twice.
+    pub(in crate::core) twice: bool,
+    /// Everything that happens to the call.
+    pub(in crate::core) effects: Vec<Effect>,
     /// `X-Request-Id` of the request, which GitLab sends back.
     pub(in crate::core) request_id: Option<HeaderValue>,
 }
@@ -120,6 +142,7 @@ enum Instead {
 
 impl Plan {
     fn add(&mut self, effect: &Effect) {
+        self.effects.push(effect.clone());
         match effect {
             Effect::Status(status) => {
                 self.instead.get_or_insert(Instead::Status(*status));
@@ -138,6 +161,7 @@ impl Plan {
             Effect::Truncate(length) => lose(&mut self.lost_after, Cut::Body(*length)),
             Effect::StallBody(length) => lose(&mut self.lost_after, Cut::StallBody(*length)),
             Effect::Forget(length) => self.forget += length,
+            Effect::Twice => self.twice = true,
             // Looked at when connections are accepted.
             Effect::Down => {}
         }
@@ -228,7 +252,7 @@ mod tests {
 
     fn acting_calls(rule: &str, calls: u64) -> Vec<u64> {
         let mut faults = faults(&[rule]);
-        (1..=calls).filter(|_| faults.plan(Endpoint::PatchTrace, SEED).instead().is_some()).collect()
+        (1..=calls).filter(|_| faults.plan(Endpoint::PatchTrace, None, SEED).instead().is_some()).collect()
     }
 
     #[test]
@@ -250,13 +274,14 @@ mod tests {
         assert_eq!(acting_calls("*:~0:503", 100), [] as [u64; 0]);
         assert_eq!(acting_calls("*:~1:503", 100).len(), 100);
         let mut other = faults(&["*:~0.25:503"]);
-        let other: Vec<u64> =
-            (1..=4000).filter(|_| other.plan(Endpoint::PatchTrace, SEED + 1).instead().is_some()).collect();
+        let other: Vec<u64> = (1..=4000)
+            .filter(|_| other.plan(Endpoint::PatchTrace, None, SEED + 1).instead().is_some())
+            .collect();
         assert_ne!(other, first);
         // The same chance at another place draws other calls.
         let mut two = faults(&["*:~0.25:503", "*:~0.25:header=x=y"]);
         let together = (0..4000).filter(|_| {
-            let plan = two.plan(Endpoint::PatchTrace, SEED);
+            let plan = two.plan(Endpoint::PatchTrace, None, SEED);
             plan.instead().is_some() && !plan.headers.is_empty()
         });
         assert!((150..350).contains(&together.count()));
@@ -269,11 +294,20 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_may_be_limited_for_each_job() {
+        let mut faults = faults(&["patch_trace:^2:503"]);
+        let mut acts_on =
+            |job: Option<u64>| faults.plan(Endpoint::PatchTrace, job.map(JobId), SEED).instead().is_some();
+        assert_eq!([1, 2, 1, 1, 2, 2].map(Some).map(&mut acts_on), [true, true, true, false, true, false]);
+        assert_eq!([None; 4].map(&mut acts_on), [true; 4]);
+    }
+
+    #[test]
     fn a_window_opens_and_closes() {
         let mut faults = faults(&["*:@10s-20s:503"]);
         let mut acts_at = |seconds| {
             faults.advance(at(seconds));
-            faults.plan(Endpoint::PatchTrace, SEED).instead().is_some()
+            faults.plan(Endpoint::PatchTrace, None, SEED).instead().is_some()
         };
         assert_eq!([0, 9, 10, 19, 20].map(&mut acts_at), [false, false, true, true, false]);
     }
@@ -283,7 +317,7 @@ mod tests {
         let mut faults = faults(&["*:2&@10s-:503"]);
         let mut acts_at = |seconds| {
             faults.advance(at(seconds));
-            faults.plan(Endpoint::PatchTrace, SEED).instead().is_some()
+            faults.plan(Endpoint::PatchTrace, None, SEED).instead().is_some()
         };
         assert_eq!([0, 1, 10, 11, 12].map(&mut acts_at), [false, false, false, true, false]);
     }
@@ -305,7 +339,7 @@ mod tests {
             "patch_trace:1:503,delay=2s,delay-before=4s,forget=3",
             "patch_trace:1:500,header=x=y",
         ]);
-        let plan = faults.plan(Endpoint::PatchTrace, SEED);
+        let plan = faults.plan(Endpoint::PatchTrace, None, SEED);
         assert_eq!(plan.forget, 5);
         let instead = plan.instead().unwrap();
         let answer = plan.finish(*instead);
@@ -323,7 +357,7 @@ mod tests {
             (["*:1:stall=9", "*:1:reset"], Cut::NoAnswer, false),
             (["*:1:unread", "*:1:reset"], Cut::Stall, false),
         ] {
-            let plan = faults(&rules).plan(Endpoint::PatchTrace, SEED);
+            let plan = faults(&rules).plan(Endpoint::PatchTrace, None, SEED);
             assert_eq!(plan.instead().is_none(), processed, "{rules:?}");
             assert_eq!(plan.finish(*answer::empty(StatusCode::OK)).cut, Some(cut), "{rules:?}");
         }
@@ -333,9 +367,9 @@ mod tests {
     fn unread_bodies_are_known_before() {
         let mut faults = faults(&["upload_artifact:2:unread"]);
         for unread in [false, true, false] {
-            assert_eq!(faults.leaves_unread(Endpoint::UploadArtifact, SEED), unread);
-            assert!(!faults.leaves_unread(Endpoint::PatchTrace, SEED));
-            let plan = faults.plan(Endpoint::UploadArtifact, SEED);
+            assert_eq!(faults.leaves_unread(Endpoint::UploadArtifact, None, SEED), unread);
+            assert!(!faults.leaves_unread(Endpoint::PatchTrace, None, SEED));
+            let plan = faults.plan(Endpoint::UploadArtifact, None, SEED);
             assert_eq!(plan.instead().is_some(), unread);
         }
     }
@@ -343,7 +377,7 @@ mod tests {
     #[test]
     fn the_throttle_speaks_as_gitlabs_does() {
         let mut faults = faults(&["*:1:throttle=7s"]);
-        let plan = faults.plan(Endpoint::RequestJob, SEED);
+        let plan = faults.plan(Endpoint::RequestJob, None, SEED);
         let answer = plan.instead().unwrap();
         assert_eq!(answer.status(), 429);
         let header = |name: &str| answer.headers()[name].to_str().unwrap();

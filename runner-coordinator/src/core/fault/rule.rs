@@ -1,5 +1,6 @@
 //! A rule as a value.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -18,6 +19,8 @@ pub struct Fault {
     pub chance: Option<Chance>,
     /// When it is there at all; always without.
     pub window: Option<Window>,
+    /// How often it acts on requests that concern one job; without limit without. Requests that concern none are not limited.
+    pub per_job: Option<NonZeroU32>,
     /// What happens then.
     pub effects: Vec<Effect>,
 }
@@ -94,6 +97,8 @@ pub enum Effect {
     Unread,
     /// So many bytes at the end of the job's trace are lost before the request is processed.
     Forget(u64),
+    /// The request is processed twice, as if something on the way had repeated it; the second answer is sent.
+    Twice,
     /// Nothing listens while the rule's window lasts. Stands alone, in a rule for every call.
     Down,
 }

@@ -1,6 +1,7 @@
 //! The text form of a rule: reading and writing.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -28,7 +29,7 @@ pub enum FaultError {
     },
     /// The second part selects no calls.
     #[error(
-        "fault `{fault}`: `{when}` selects no calls; write N, N-M, N-, %N or *, ~CHANCE, @FROM-UNTIL, joined by &"
+        "fault `{fault}`: `{when}` selects no calls; write N, N-M, N-, %N or *, ~CHANCE, @FROM-UNTIL, ^N, joined by &"
     )]
     When {
         /// The whole text.
@@ -63,7 +64,7 @@ impl FromStr for Fault {
             ),
         };
         let when = parts.next().ok_or_else(form)?;
-        let When { calls, chance, window } = parse_when(when)
+        let When { calls, chance, window, per_job } = parse_when(when)
             .ok_or_else(|| FaultError::When { fault: text.to_owned(), when: when.to_owned() })?;
         let effects = split_effects(parts.next().ok_or_else(form)?)
             .into_iter()
@@ -77,11 +78,12 @@ impl FromStr for Fault {
         let alone = target == Target::Any
             && calls.unwrap_or(Calls::ALL) == Calls::ALL
             && chance.is_none()
+            && per_job.is_none()
             && effects.len() == 1;
         if effects.contains(&Effect::Down) && !alone {
             return Err(FaultError::Down(text.to_owned()));
         }
-        Ok(Self { target, calls: calls.unwrap_or(Calls::ALL), chance, window, effects })
+        Ok(Self { target, calls: calls.unwrap_or(Calls::ALL), chance, window, per_job, effects })
     }
 }
 
@@ -90,6 +92,7 @@ struct When {
     calls: Option<Calls>,
     chance: Option<Chance>,
     window: Option<Window>,
+    per_job: Option<NonZeroU32>,
 }
 
 /// Conditions joined by `&`, each kind at most once.
@@ -100,6 +103,8 @@ fn parse_when(text: &str) -> Option<When> {
             when.chance.replace(parse_chance(chance)?).is_some()
         } else if let Some(window) = condition.strip_prefix('@') {
             when.window.replace(parse_window(window)?).is_some()
+        } else if let Some(times) = condition.strip_prefix('^') {
+            when.per_job.replace(times.parse().ok()?).is_some()
         } else {
             when.calls.replace(parse_calls(condition)?).is_some()
         };
@@ -183,6 +188,7 @@ fn parse_effect(effect: &[u8]) -> Option<Effect> {
             "stall" => Some(Effect::StallBefore),
             "unread" => Some(Effect::Unread),
             "down" => Some(Effect::Down),
+            "twice" => Some(Effect::Twice),
             status => status.parse().ok().map(Effect::Status),
         };
     };
@@ -236,7 +242,7 @@ impl fmt::Display for Fault {
             Target::Job => f.write_str("job:")?,
             Target::Endpoint(endpoint) => write!(f, "{endpoint}:")?,
         }
-        let limited = self.chance.is_some() || self.window.is_some();
+        let limited = self.chance.is_some() || self.window.is_some() || self.per_job.is_some();
         let mut joint = "";
         if self.calls != Calls::ALL || !limited {
             self.calls.fmt(f)?;
@@ -248,6 +254,10 @@ impl fmt::Display for Fault {
         }
         if let Some(window) = self.window {
             write!(f, "{joint}{window}")?;
+            joint = "&";
+        }
+        if let Some(times) = self.per_job {
+            write!(f, "{joint}^{times}")?;
         }
         for (index, effect) in self.effects.iter().enumerate() {
             f.write_str(if index == 0 { ":" } else { "," })?;
@@ -307,6 +317,7 @@ impl fmt::Display for Effect {
             Self::Unread => f.write_str("unread"),
             Self::Forget(length) => write!(f, "forget={length}"),
             Self::Down => f.write_str("down"),
+            Self::Twice => f.write_str("twice"),
         }
     }
 }
@@ -353,6 +364,8 @@ mod tests {
             "verify:1:body=\\\\\\xff\\x0aé,throttle=7000ms",
             "download_artifact:1:stall=100",
             "upload_artifact:~1:unread",
+            "patch_trace:^1:twice",
+            "job:%3&~0.1&@1000ms-&^2:503",
         ] {
             assert_eq!(text.parse::<Fault>().unwrap().to_string(), text);
         }
@@ -386,6 +399,10 @@ mod tests {
             "@5-9",
             "&1",
             "~0.1&~0.2",
+            "^",
+            "^0",
+            "^-1",
+            "^1&^2",
         ] {
             assert!(matches!(error(&format!("patch_trace:{when}:503")), FaultError::When { .. }), "{when}");
         }
@@ -407,7 +424,7 @@ mod tests {
                 "{effect}"
             );
         }
-        for down in ["job:*:down", "*:1:down", "*:~0.5:down", "*:*:down,503"] {
+        for down in ["job:*:down", "*:1:down", "*:~0.5:down", "*:^1:down", "*:*:down,503"] {
             assert!(matches!(error(down), FaultError::Down(_)), "{down}");
         }
     }
