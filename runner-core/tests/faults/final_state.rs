@@ -43,3 +43,10 @@ async fn fault_put_lost() {
     let lived = Row::new("put-lost", ["update_job:2:reset=after"]).final_states(2).check().await;
     assert_eq!(lived.requests(Endpoint::UpdateJob), 3);
 }
+
+/// The acknowledgement is refused for a moment: GitLab takes no end of a job that it does not know to be accepted.
+#[tokio::test(start_paused = true)]
+async fn fault_ack_refused() {
+    Row::new("ack-409", ["update_job:1:409"]).check().await;
+    Row::new("ack-400, and again", ["update_job:1-2:400"]).check().await;
+}

@@ -24,6 +24,8 @@ async fn fault_trace_429() {
 #[tokio::test(start_paused = true)]
 async fn fault_trace_404() {
     Row::new("trace-404", ["patch_trace:2:404"]).check().await;
+    // What is not sent then is lost.
+    Row::new("trace-404, at the end", ["patch_trace:1-2&@5900ms-:404"]).check().await;
 }
 
 #[tokio::test(start_paused = true)]

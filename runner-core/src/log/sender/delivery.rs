@@ -14,6 +14,10 @@ use super::{Delivery, FinalState};
 const FIRST_TRY: Duration = Duration::from_secs(1);
 const LONGEST_TRY: Duration = Duration::from_secs(3600);
 
+/// How often a piece of the log is sent again to a server that does not know the job: while it runs such an answer passes, and
+/// what is not sent now is lost.
+const NOT_FOUND_RETRIES: u32 = 5;
+
 /// How often the server may find the log wrong and get all of it again within one try.
 const MAX_RESENDS: u32 = 3;
 
@@ -56,6 +60,11 @@ impl Uploads {
         loop {
             let published = self.link().log.publish().await;
             self.drain(published.len).await?;
+            if self.link().is_unaccepted()
+                && let Some(Step::Failed(miss)) = self.accept().await
+            {
+                return Err(miss);
+            }
             let reply = self.link().update(&update.clone().with_output(Link::output(published))).await;
             match reply.result {
                 UpdateResult::Succeeded => return Ok(Delivery::Delivered),
@@ -80,12 +89,17 @@ impl Uploads {
         }
     }
 
-    /// Sends the rest of the log. It also ends well when the server does not want it: then the final state is all that is
-    /// left to say.
+    /// Sends the rest of the log. It also ends well when the server does not want it, or goes on not to know the job: then
+    /// the final state is all that is left to say.
     async fn drain(&mut self, len: u64) -> Result<(), Miss> {
+        let mut not_found = 0;
         while !self.has_all(len) && !self.is_refused() {
             match self.step(len).await {
-                Step::Forward => {}
+                Step::Forward => not_found = 0,
+                Step::NotFound(pause) if not_found < NOT_FOUND_RETRIES => {
+                    not_found += 1;
+                    tokio::time::sleep(pause).await;
+                }
                 Step::NotFound(_) | Step::Refused(_) => return Ok(()),
                 Step::Failed(miss) => return Err(miss),
             }

@@ -74,7 +74,7 @@ impl Link {
             }
         };
         self.note(&reply);
-        if !reply.is_lost() {
+        if reply.is_heard() {
             self.unaccepted.store(false, Ordering::Relaxed);
         }
         match reply.result {
@@ -160,6 +160,14 @@ impl Problem {
 }
 
 impl Reply<UpdateResult> {
+    /// Whether the server has taken note, or wants nothing more of the job.
+    pub(super) fn is_heard(&self) -> bool {
+        matches!(
+            self.result,
+            UpdateResult::Succeeded | UpdateResult::AcceptedButNotCompleted | UpdateResult::Abort
+        )
+    }
+
     /// Whether it is not known that the server heard it, and it may hear it a little later.
     pub(super) fn is_lost(&self) -> bool {
         self.result == UpdateResult::Failed && self.problem.as_ref().is_some_and(Problem::may_pass)

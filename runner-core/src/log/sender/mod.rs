@@ -167,11 +167,12 @@ impl TraceSender {
             match reply.result {
                 UpdateResult::Abort => return Acknowledgement::Gone,
                 _ if reply.cancel_requested => return Acknowledgement::CancelRequested,
-                _ if !reply.is_lost() => return Acknowledgement::Accepted,
+                _ if reply.is_heard() => return Acknowledgement::Accepted,
                 _ => {}
             }
             tries += 1;
-            if tries == ACKNOWLEDGE_TRIES {
+            // What was refused and not lost is not worth a delay of the job: it is told again.
+            if tries == ACKNOWLEDGE_TRIES || !reply.is_lost() {
                 self.link.set_unaccepted();
                 return Acknowledgement::Accepted;
             }

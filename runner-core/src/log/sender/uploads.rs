@@ -269,8 +269,9 @@ impl Uploads {
         pause
     }
 
-    /// Tells that the job was accepted, which the server may not have heard: it takes no log before. `None`: it has heard.
-    async fn accept(&mut self) -> Option<Step> {
+    /// Tells that the job was accepted, which the server may not have heard: it takes no log before, and no end. `None`: it has
+    /// heard, or does not want to.
+    pub(super) async fn accept(&mut self) -> Option<Step> {
         let reply = self.link.update(&JobUpdate::running()).await;
         if reply.is_lost() {
             let text = reply.problem.as_ref().map_or_else(String::new, Problem::to_string);
