@@ -139,3 +139,17 @@ fn output_that_outgrows_the_disk_ends_its_job_with_the_cause() {
     assert_system_failure(&gitlab, job, "cannot write the stage's output: File too large");
     assert_goes_on(runner, &surroundings, &gitlab);
 }
+
+#[test]
+fn a_removed_state_folder_ends_the_jobs_that_run_and_no_others() {
+    let (surroundings, gitlab) = set_up("");
+    let runner = RunnerProcess::start(&surroundings);
+    let job = gitlab.handle().enqueue(job("while :; do echo 0123456789; sleep 0.1; done", "false"));
+    gitlab.wait_for_trace(job, "0123456789");
+    std::fs::remove_dir_all(surroundings.path("state")).unwrap();
+    assert_eq!(gitlab.wait(job), Some(JobState::Failed));
+    let reason = gitlab.handle().job(job, |record| record.failure_reason.clone()).unwrap();
+    assert_eq!(reason.as_deref(), Some("runner_system_failure"), "{}", trace(&gitlab, job));
+    // Nothing of it was left in a place where anybody could find it, and yet it ends.
+    assert_goes_on(runner, &surroundings, &gitlab);
+}
