@@ -23,12 +23,7 @@ pub(crate) struct Found {
     pub(crate) endings: usize,
     /// Faults of its final updates, at least.
     pub(crate) troubles: usize,
-    /// Whether the runner was killed while it ran.
-    pub(crate) orphaned: bool,
 }
-
-/// The reason of jobs that a new start of the runner could not go on with.
-const RESTARTED: &str = "the runner was restarted while this job ran";
 
 /// Everything that is wrong.
 pub(crate) fn problems(spec: &Spec, found: &Found, wire: Option<&JobWire>) -> Vec<String> {
@@ -38,14 +33,9 @@ pub(crate) fn problems(spec: &Spec, found: &Found, wire: Option<&JobWire>) -> Ve
             problems.push(format!("{what}: {problem}"));
         }
     };
-    let given_up = found.orphaned && found.outcome.reason.as_deref() == Some("runner_system_failure");
-    if !given_up {
-        note("end", equal(&found.outcome, &spec.outcome()));
-        note("trace", trace(spec, found));
-        note("artifact", artifact(spec, found));
-    } else {
-        note("trace", restarted(found));
-    }
+    note("end", equal(&found.outcome, &spec.outcome()));
+    note("trace", trace(spec, found));
+    note("artifact", artifact(spec, found));
     note("end", equal(&found.endings, &1));
     note("last update", last_update(spec, found));
     if let Some(wire) = wire {
@@ -90,15 +80,6 @@ fn said(spec: &Spec, said: &[String]) -> Result<(), String> {
     let fits = said.len() == expected.len()
         && said.iter().zip(&expected).all(|(said, start)| said.starts_with(start));
     if fits { Ok(()) } else { Err(format!("the runner said {said:?}")) }
-}
-
-fn restarted(found: &Found) -> Result<(), String> {
-    let text = String::from_utf8_lossy(&found.trace);
-    if text.matches(RESTARTED).count() == 1 {
-        Ok(())
-    } else {
-        Err("nothing is said of the restart".to_owned())
-    }
 }
 
 fn artifact(spec: &Spec, found: &Found) -> Result<(), String> {

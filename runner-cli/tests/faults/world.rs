@@ -26,6 +26,8 @@ use crate::wire::Wire;
 
 /// Nothing is waited for longer without a sign of life.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// The last words of a job that a new start of the runner could not go on with.
+const RESTARTED: &[u8] = b"the runner was restarted while this job ran";
 /// How often requests are looked at while nothing happens.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -58,8 +60,10 @@ struct Seen {
     done: BTreeSet<JobId>,
     /// Assigned to nobody who knew of it, and given out again.
     lost: usize,
-    /// Handed out, running or just ended when the runner was killed.
+    /// Handed out and not ended when the runner was killed.
     orphaned: BTreeSet<JobId>,
+    /// Those of them that the next start could not go on with; they are run again.
+    given_up: BTreeSet<JobId>,
     wire: Wire,
 }
 
@@ -161,6 +165,7 @@ impl World {
             jobs: self.specs.len(),
             lost: self.seen.lost,
             orphaned: self.seen.orphaned.len(),
+            given_up: self.seen.given_up.len(),
             wire: &self.seen.wire,
             injected: &injected,
             time: self.started.elapsed(),
@@ -214,6 +219,10 @@ impl World {
                     // What was left of the assignment was enough to give it back.
                     self.seen.lost += 1;
                     self.enqueue(number);
+                } else if failure_reason.as_deref() == Some("runner_system_failure") && self.is_given_up(job)
+                {
+                    self.seen.given_up.insert(job);
+                    self.enqueue(number);
                 } else if self.seen.ended.insert(number, job).is_none() {
                     self.enqueue_dependents(number);
                 }
@@ -253,6 +262,13 @@ impl World {
         }
         self.seen.lost += 1;
         self.enqueue(number);
+    }
+
+    /// Whether a job ended because the runner was killed while it ran, and says so.
+    fn is_given_up(&self, job: JobId) -> bool {
+        let trace = self.handle.read_trace(job, 0);
+        let count = trace.windows(RESTARTED.len()).filter(|window| *window == RESTARTED).count();
+        self.seen.orphaned.contains(&job) && count == 1
     }
 
     /// Whether the answer that handed the job out did not arrive as it was.
@@ -330,7 +346,6 @@ impl World {
             archive: None,
             endings: self.seen.endings.get(&job).copied().unwrap_or_default(),
             troubles: 0,
-            orphaned: self.seen.orphaned.contains(&job),
         };
         let mut found = self.handle.job(job, look).unwrap();
         let archive = self.runtime.block_on(self.handle.read_artifact(job, "archive")).unwrap();
