@@ -10,7 +10,7 @@ use crate::params::Params;
 
 /// How long a job may wait for its acknowledgement, in seconds.
 pub(crate) fn acknowledge_within(params: &Params) -> u64 {
-    if params.is_short() { 12 } else { 60 }
+    if params.is_short() { 10 } else { 60 }
 }
 
 /// All rules, in the text form of [`runner_coordinator::fault`].
