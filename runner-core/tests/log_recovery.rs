@@ -349,6 +349,21 @@ async fn a_server_that_lost_everything_meanwhile_gets_everything() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_line_comes_once_in_all_lives() {
+    let storage = LogStorage::memory();
+    let server = Server::new();
+    let job = Job::start(&server, storage.clone(), filter_settings(&[]), SenderSettings::default()).await;
+    job.log.last_line(LineKind::Info, "Job succeeded").await.unwrap();
+    job.log.commit().await.unwrap();
+    drop(job);
+    let job = Job::start(&server, storage, filter_settings(&[]), SenderSettings::default()).await;
+    job.log.last_line(LineKind::Info, "Job succeeded").await.unwrap();
+    job.log.finish().await.unwrap();
+    assert_eq!(job.sender.finish(FinalState::Success).await, Delivery::Delivered);
+    assert_eq!(server.text(), "\x1b[32;1mJob succeeded\x1b[0;m\n");
+}
+
+#[tokio::test(start_paused = true)]
 async fn gaps_are_refused_and_duplicates_ignored() {
     let server = Server::new();
     let job = Job::simple(&server).await;

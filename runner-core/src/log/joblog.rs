@@ -35,6 +35,9 @@ pub(super) const QUEUE_BYTES: usize = 1024 * 1024;
 /// Commands that may wait for the task.
 const QUEUE_COMMANDS: usize = 1024;
 
+/// Name of the last line among what is written once.
+const LAST_LINE: &str = "last line";
+
 /// Something that the runner writes into the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
@@ -179,14 +182,19 @@ impl JobLog {
         self.entries(None, vec![Entry::Line(kind, text.into())], self.shared.clock.now()).await
     }
 
-    /// Writes the log's last line, which is taken even when the log cannot be kept any more: it says why.
+    /// Writes the log's last line, which is taken even when the log cannot be kept any more: it says why. The first one counts,
+    /// in whatever life of the manager.
     ///
     /// # Errors
     ///
     /// [`LogError::Closed`] if the task behind the log is gone.
     pub async fn last_line(&self, kind: LineKind, text: impl Into<String>) -> Result<(), LogError> {
         let (entries, time) = (vec![Entry::Line(kind, text.into())], self.shared.clock.now());
-        self.send(Command::Entries { name: None, entries, time, room: None }).await
+        let slot = self.commands.reserve().await.map_err(|_| self.shared.error())?;
+        if self.shared.accepted().written.insert(LAST_LINE.to_owned()) {
+            slot.send(Command::Entries { name: Some(LAST_LINE.to_owned()), entries, time, room: None });
+        }
+        Ok(())
     }
 
     /// Waits until the log cannot be kept any more, and says why: the disk is full, the folder is gone. A job that prints
