@@ -5,7 +5,7 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::duration;
-use super::error::CompileError;
+use super::error::{Code, CompileError};
 use super::span::Span;
 use super::suggest;
 use super::yaml::{Map, Node};
@@ -57,7 +57,8 @@ impl Check {
         let mut error = CompileError::new(
             &first.key_span,
             format!("{location} config contains unknown keys: {}", unknown.join(", ")),
-        );
+        )
+        .code(Code::UnknownKey);
         let near = unknown.iter().find_map(|key| suggest::closest(key, keys.iter().copied()));
         if let Some(near) = near {
             error = error.help(format!("did you mean `{near}`?"));

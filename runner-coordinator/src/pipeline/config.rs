@@ -2,21 +2,25 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use super::ProjectFiles;
 use super::check::Check;
 use super::context::Context;
 use super::entries::root;
 use super::entries::workflow::Workflow;
-use super::error::{CompileError, CompileErrors};
+use super::error::{Code, CompileError, CompileErrors, Origin};
 use super::expand::Scope;
 use super::files::Listing;
 use super::graph::{self, Instances, Planned};
-use super::include::Loaded;
-use super::job::{Job, Variable};
-use super::rules::Rule;
+use super::include::{Include, Loaded, Sources};
+use super::job::{ChildInclude, Job, Variable};
+use super::rules::{Exists, ForeignFiles, Rule};
 use super::span::Span;
 use super::{extends, include, reference};
+
+/// Most other projects whose files are listed.
+const MAX_FOREIGN: usize = 50;
 
 /// A valid configuration with all jobs that it defines, whatever their rules say.
 ///
@@ -30,9 +34,13 @@ pub struct Config {
     pub(super) workflow: Workflow,
     /// Files of the commit, if a rule asks for them.
     pub(super) tracked: Vec<String>,
+    /// Files of other projects that rules ask for.
+    pub(super) foreign: ForeignFiles,
     /// Refs with which rules compare.
     compared: Vec<String>,
     pub(super) notes: Vec<String>,
+    /// Where everything comes from, for messages.
+    pub(super) origin: Arc<Origin>,
 }
 
 /// Compiles the configuration at `root_path` with all that it includes.
@@ -41,50 +49,90 @@ pub struct Config {
 /// repository.
 ///
 /// # Errors
-/// The first mistake of the first file that cannot be read, included or merged; or all mistakes that are found in the
-/// keywords.
+/// All mistakes of the phase that fails first: includes, `extends`, references, keywords with the graph of jobs. Of each
+/// file that is no YAML the first.
 pub fn compile(
     root_path: &str,
     files: &dyn ProjectFiles,
     context: &Context,
 ) -> Result<Config, CompileErrors> {
     let files = Listing::new(files);
-    let loaded = include::load(root_path, &files, context)?;
-    // Without an include the rest may not fit together: then the include is to blame first.
-    let left_out = loaded.left_out.clone();
-    compile_merged(loaded, &files, context).map_err(|errors| errors.blame(&left_out))
+    let mut sources = Sources::default();
+    let loaded = include::load(root_path, &files, context, &mut sources);
+    finish(loaded, sources, &files, context)
 }
 
 /// Compiles the configuration of a child pipeline: the files of `trigger:include`, merged as if one file included them.
 ///
-/// `asked_by` is the place of the job that starts it.
+/// `asked_by` is the place of the job that starts it. Files that a job made are asked for as
+/// [`Foreign::Artifact`](super::Foreign::Artifact).
 ///
 /// # Errors
 /// As [`compile`].
 pub fn compile_child(
-    paths: &[String],
+    includes: &[ChildInclude],
     asked_by: &Span,
     files: &dyn ProjectFiles,
     context: &Context,
 ) -> Result<Config, CompileErrors> {
     let files = Listing::new(files);
-    let loaded = include::load_all(paths, asked_by, &files, context)?;
-    let left_out = loaded.left_out.clone();
-    compile_merged(loaded, &files, context).map_err(|errors| errors.blame(&left_out))
+    let mut sources = Sources::default();
+    let scope =
+        Scope::new(&context.variables).map_err(|error| CompileError::new(asked_by, error.to_string()))?;
+    let includes: Vec<Include> =
+        includes.iter().map(|child| Include::of_child(child, &scope, asked_by)).collect();
+    let loaded = include::load_all(&includes, asked_by, &files, context, &mut sources);
+    finish(loaded, sources, &files, context)
 }
 
-fn compile_merged(loaded: Loaded, files: &Listing<'_>, context: &Context) -> Result<Config, CompileErrors> {
-    let extended = extends::resolve(&loaded.root, &loaded.span)?;
-    let tree = reference::resolve(&extended, &loaded.span)?;
+/// Everything after the files are read.
+fn finish(
+    loaded: Result<Loaded, Vec<CompileError>>,
+    sources: Sources,
+    files: &Listing<'_>,
+    context: &Context,
+) -> Result<Config, CompileErrors> {
+    let mut origin = Origin { sources, ..Origin::default() };
+    let loaded = match loaded {
+        Ok(loaded) => loaded,
+        Err(errors) => {
+            CompileErrors::check(errors).map_err(|errors| errors.or_code(Code::Include).explain(&origin))?;
+            return Err(CompileError::new(&Span::default(), "no file was read").into());
+        }
+    };
+    origin.tree = loaded.root.clone();
+    let origin = Arc::new(origin);
+    // Without an include the rest may not fit together: then the include is to blame first.
+    let left_out = loaded.left_out.clone();
+    compile_merged(loaded, files, context, &origin).map_err(|errors| errors.blame(&left_out).explain(&origin))
+}
+
+fn compile_merged(
+    loaded: Loaded,
+    files: &Listing<'_>,
+    context: &Context,
+    origin: &Arc<Origin>,
+) -> Result<Config, CompileErrors> {
+    let phase =
+        |errors: Vec<CompileError>, code| CompileErrors::check(errors).map_err(|errors| errors.or_code(code));
+    let (extended, errors) = extends::resolve(&loaded.root, &loaded.span);
+    phase(errors, Code::Extends)?;
+    let (tree, errors) = reference::resolve(&extended, &loaded.span);
+    phase(errors, Code::Reference)?;
 
     let notes = loaded.notes.into_iter().chain(loaded.left_out).collect();
     let mut check = Check { notes, ..Check::default() };
     let mut root = root::root(&mut check, &tree, &loaded.span);
-    CompileErrors::check(std::mem::take(&mut check.errors))?;
-
+    let mistakes = std::mem::take(&mut check.errors);
+    // A job that could not be read at all would only be missed by others.
+    if !mistakes.is_empty() && !root.complete {
+        phase(mistakes, Code::Keyword)?;
+        return Err(CompileError::new(&loaded.span, "the configuration cannot be read").into());
+    }
     let (mut planned, instances) = graph::plan(&mut check, &mut root);
     graph::validate(&mut check, &planned, &instances, &root.stages);
-    CompileErrors::check(std::mem::take(&mut check.errors))?;
+    let of_graph = std::mem::take(&mut check.errors).into_iter().map(|error| error.or_code(Code::Graph));
+    phase(mistakes.into_iter().chain(of_graph).collect(), Code::Keyword)?;
 
     let position = |stage: &str| root.stages.iter().position(|known| known == stage);
     planned.sort_by_key(|planned| position(&planned.job.stage));
@@ -96,7 +144,9 @@ fn compile_merged(loaded: Loaded, files: &Listing<'_>, context: &Context) -> Res
         Some(rule) => files.tracked(&rule.span)?.to_vec(),
         None => Vec::new(),
     };
-    let compared = compared(rules(), context.variables.iter().chain(&root.variables));
+    let known = || context.variables.iter().chain(&root.variables);
+    let compared = compared(rules(), known());
+    let foreign = foreign(rules(), known(), files)?;
     let mut notes = check.notes;
     notes.extend(check.ignored.iter().map(|(keyword, count)| {
         format!("ignored: {keyword} ({count} {})", if *count == 1 { "job" } else { "jobs" })
@@ -108,8 +158,10 @@ fn compile_merged(loaded: Loaded, files: &Listing<'_>, context: &Context) -> Res
         variables: root.variables,
         workflow: root.workflow,
         tracked,
+        foreign,
         compared,
         notes,
+        origin: origin.clone(),
     })
 }
 
@@ -157,6 +209,33 @@ fn compared<'r>(
     let scope = Scope::new(variables).unwrap_or_default();
     let refs: BTreeSet<String> = refs.into_iter().map(|name| scope.expand(name)).collect();
     refs.into_iter().collect()
+}
+
+/// Files of the projects in `rules:exists:project`, as far as they are known here.
+fn foreign<'r>(
+    rules: impl Iterator<Item = &'r Rule>,
+    variables: impl Iterator<Item = &'r Variable>,
+    files: &Listing<'_>,
+) -> Result<ForeignFiles, CompileError> {
+    let asked: Vec<&Exists> = rules.filter_map(|rule| rule.clauses.exists.as_ref()).collect();
+    let mut found = ForeignFiles::new();
+    if asked.iter().all(|exists| exists.project.is_none()) {
+        return Ok(found);
+    }
+    let scope = Scope::new(variables).unwrap_or_default();
+    for exists in asked {
+        let Some(project) = &exists.project else { continue };
+        let project = scope.expand(project);
+        let git_ref = exists.git_ref.as_ref().map(|git_ref| scope.expand(git_ref));
+        let key = (project, git_ref);
+        if found.contains_key(&key) || found.len() >= MAX_FOREIGN {
+            continue;
+        }
+        if let Some(listed) = files.list_foreign(&key.0, key.1.as_deref(), &exists.span)? {
+            found.insert(key, listed);
+        }
+    }
+    Ok(found)
 }
 
 impl fmt::Debug for Config {

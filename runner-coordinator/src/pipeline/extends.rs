@@ -1,6 +1,6 @@
 //! `extends`: jobs built from other jobs. <https://docs.gitlab.com/ci/yaml/#extends>
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -13,23 +13,52 @@ use super::yaml::{Entry, Map, Node, Value};
 
 /// Most ancestors in one chain.
 const MAX_ANCESTORS: usize = 10;
+/// More mistakes than this are not collected.
+const MAX_ERRORS: usize = 100;
 
-/// Resolves `extends` of every top-level hash.
-pub(crate) fn resolve(root: &Map, span: &Span) -> Result<Map, CompileError> {
-    let mut resolver = Resolver { root, done: HashMap::new() };
+/// Resolves `extends` of every top-level hash. A hash in which that fails stays as it is, next to the mistakes.
+pub(crate) fn resolve(root: &Map, span: &Span) -> (Map, Vec<CompileError>) {
+    let mut resolver = Resolver { root, done: HashMap::new(), failed: HashSet::new() };
     let mut entries = IndexMap::with_capacity(root.len());
+    let mut errors = Vec::new();
     for (key, entry) in root.iter() {
-        let extended = resolver.extend(key, entry, &mut Vec::new())?;
-        entries.insert(key.clone(), Entry { key_span: entry.key_span.clone(), value: extended.node });
+        let mut path = Vec::new();
+        let value = match resolver.extend(key, entry, &mut path) {
+            Ok(extended) => extended.node,
+            Err(failure) => {
+                // What leads to a mistake is not a second one.
+                resolver.failed.extend(path);
+                resolver.failed.insert(key.clone());
+                if errors.len() < MAX_ERRORS {
+                    errors.extend(failure.0.map(|error| *error));
+                }
+                entry.value.clone()
+            }
+        };
+        entries.insert(key.clone(), Entry { key_span: entry.key_span.clone(), value });
     }
     let merged = Map::new(entries);
-    check_size(&merged, span)?;
-    Ok(merged)
+    if let (Err(error), true) = (check_size(&merged, span), errors.is_empty()) {
+        errors.push(error);
+    }
+    (merged, errors)
 }
 
 struct Resolver<'r> {
     root: &'r Map,
     done: HashMap<Arc<str>, Extended>,
+    /// Hashes whose mistake is known already.
+    failed: HashSet<Arc<str>>,
+}
+
+/// A mistake, unless it has been reported before.
+#[derive(Debug)]
+struct Failure(Option<Box<CompileError>>);
+
+impl From<CompileError> for Failure {
+    fn from(error: CompileError) -> Self {
+        Self(Some(Box::new(error)))
+    }
 }
 
 #[derive(Clone)]
@@ -40,23 +69,26 @@ struct Extended {
 }
 
 impl Resolver<'_> {
-    /// The depth of recursion is limited by [`MAX_ANCESTORS`].
+    /// The depth of recursion is limited by [`MAX_ANCESTORS`]. After a failure `path` names what leads to it.
     fn extend(
         &mut self,
         key: &Arc<str>,
         entry: &Entry,
         path: &mut Vec<Arc<str>>,
-    ) -> Result<Extended, CompileError> {
+    ) -> Result<Extended, Failure> {
+        if self.failed.contains(key) {
+            return Err(Failure(None));
+        }
         if let Some(done) = self.done.get(key) {
             return if path.len() + done.height > MAX_ANCESTORS {
-                Err(too_deep(path.first().unwrap_or(key), &entry.key_span))
+                Err(too_deep(path.first().unwrap_or(key), &entry.key_span).into())
             } else {
                 Ok(done.clone())
             };
         }
         let Some(own) = entry.value.as_map().filter(|map| map.entry("extends").is_some()) else {
             return if path.len() > MAX_ANCESTORS {
-                Err(too_deep(path.first().unwrap_or(key), &entry.key_span))
+                Err(too_deep(path.first().unwrap_or(key), &entry.key_span).into())
             } else {
                 Ok(Extended { node: entry.value.clone(), height: 0 })
             };
@@ -89,9 +121,7 @@ impl Resolver<'_> {
         parents: &[Arc<str>],
         path: &[Arc<str>],
     ) -> Result<(), CompileError> {
-        let span = own
-            .entry("extends")
-            .map_or_else(|| Span { file: Arc::from(""), line: 1, column: 1 }, |entry| entry.key_span.clone());
+        let span = own.entry("extends").map(|entry| entry.key_span.clone()).unwrap_or_default();
         let pick = |wrong: &dyn Fn(&str) -> bool| -> Vec<&str> {
             parents.iter().map(|parent| &**parent).filter(|parent| wrong(parent)).collect()
         };

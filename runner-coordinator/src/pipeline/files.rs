@@ -5,6 +5,7 @@ use std::io;
 
 use super::ProjectFiles;
 use super::error::CompileError;
+use super::foreign::{Foreign, Found};
 use super::span::Span;
 
 /// Files of the project; the list of them is asked for once at the most.
@@ -20,6 +21,23 @@ impl<'f> Listing<'f> {
 
     pub(crate) fn read(&self, path: &str) -> io::Result<Option<String>> {
         self.files.read(path)
+    }
+
+    /// A file of somewhere else.
+    pub(crate) fn foreign(&self, wanted: &Foreign<'_>) -> io::Result<Option<Found>> {
+        self.files.foreign(wanted)
+    }
+
+    /// All files of another project, if they are known.
+    pub(crate) fn list_foreign(
+        &self,
+        project: &str,
+        git_ref: Option<&str>,
+        span: &Span,
+    ) -> Result<Option<Vec<String>>, CompileError> {
+        self.files.list_foreign(project, git_ref).map_err(|error| {
+            CompileError::new(span, format!("cannot list the files of project {project}: {error}"))
+        })
     }
 
     /// All files; a failure is blamed on what needs them.

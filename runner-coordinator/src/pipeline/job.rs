@@ -63,9 +63,106 @@ pub struct Job {
     pub pre_get_sources_script: Vec<String>,
     /// Text of `manual_confirmation`.
     pub manual_confirmation: Option<String>,
+    /// `id_tokens`: tokens that prove to others which job asks.
+    pub id_tokens: Vec<IdToken>,
+    /// `secrets`, by the names of the variables that they become.
+    pub secrets: Vec<Secret>,
+    /// `inputs`: values that the runner puts into the script.
+    pub inputs: Vec<JobInput>,
+    /// `release`.
+    pub release: Option<Release>,
     /// Where the job's key stands.
     #[serde(skip)]
     pub span: Span,
+}
+
+impl Job {
+    /// A job without any other keyword.
+    #[must_use]
+    pub fn new(name: impl Into<String>, stage: impl Into<String>, work: Work) -> Self {
+        let name = name.into();
+        Self {
+            base: name.clone(),
+            name,
+            stage: stage.into(),
+            work,
+            when: When::OnSuccess,
+            start_in: None,
+            allow_failure: AllowFailure::No,
+            needs: None,
+            dependencies: None,
+            variables: Vec::new(),
+            node: None,
+            image: None,
+            services: Vec::new(),
+            artifacts: None,
+            cache: Vec::new(),
+            retry: Retry::default(),
+            timeout: None,
+            tags: Vec::new(),
+            interruptible: false,
+            resource_group: None,
+            environment: None,
+            coverage: None,
+            pre_get_sources_script: Vec::new(),
+            manual_confirmation: None,
+            id_tokens: Vec::new(),
+            secrets: Vec::new(),
+            inputs: Vec::new(),
+            release: None,
+            span: Span::default(),
+        }
+    }
+}
+
+/// One entry of `id_tokens`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct IdToken {
+    /// Name of the variable.
+    pub name: String,
+    /// `aud`: for whom it is, unexpanded.
+    pub audiences: Vec<String>,
+}
+
+/// One entry of `secrets`. Where the server would look it up is not kept: no such place is asked here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Secret {
+    /// Name of the variable.
+    pub name: String,
+    /// Whether the variable holds the path of a file with the value.
+    pub file: bool,
+}
+
+/// One entry of a job's `inputs`.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct JobInput {
+    /// Name.
+    pub name: String,
+    /// `string`, `number`, `boolean` or `array`.
+    pub kind: String,
+    /// The value: its default.
+    pub value: serde_json::Value,
+}
+
+/// `release`; texts are unexpanded.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Release {
+    /// `tag_name`.
+    pub tag_name: String,
+    /// `tag_message`.
+    pub tag_message: Option<String>,
+    /// `name`.
+    pub name: Option<String>,
+    /// `description`.
+    pub description: String,
+    /// `ref`.
+    pub git_ref: Option<String>,
+    /// `released_at`.
+    pub released_at: Option<String>,
+    /// `milestones`.
+    pub milestones: Vec<String>,
+    /// `assets:links`, each as JSON.
+    pub links: Vec<serde_json::Value>,
 }
 
 /// What a job does.
@@ -91,6 +188,23 @@ pub struct Trigger {
     pub target: TriggerTarget,
     /// `strategy: depend` or `mirror`: the job takes the status of what it started.
     pub depend: bool,
+    /// `forward`: which variables the other pipeline gets.
+    pub forward: Forward,
+}
+
+/// `trigger:forward`: which variables become pipeline variables of the pipeline that is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Forward {
+    /// Those of the trigger job, inherited ones included.
+    pub yaml_variables: bool,
+    /// Those of this pipeline.
+    pub pipeline_variables: bool,
+}
+
+impl Default for Forward {
+    fn default() -> Self {
+        Self { yaml_variables: true, pipeline_variables: false }
+    }
 }
 
 /// What a [`Trigger`] starts.
@@ -103,8 +217,54 @@ pub enum TriggerTarget {
         /// Branch, unexpanded; the project's default branch without it.
         branch: Option<String>,
     },
-    /// A child pipeline of the same project: files of the repository.
-    Include(Vec<String>),
+    /// A child pipeline of the same project, made of these files.
+    Include(Vec<ChildInclude>),
+}
+
+/// One entry of `trigger:include`. Texts are unexpanded.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ChildInclude {
+    /// Where the file is.
+    pub source: ChildSource,
+    /// Values for its `spec:inputs`, as JSON.
+    pub inputs: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Where a file of a child pipeline is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChildSource {
+    /// In the repository.
+    Local(String),
+    /// In the archive of a job that has run before.
+    Artifact {
+        /// Path in the archive.
+        artifact: String,
+        /// Full name of the job.
+        job: String,
+    },
+    /// In another project.
+    Project {
+        /// Full path of the project.
+        project: String,
+        /// The files.
+        files: Vec<String>,
+        /// Branch, tag or commit; the default branch without it.
+        git_ref: Option<String>,
+    },
+    /// At an address.
+    Remote(String),
+    /// With the server.
+    Template(String),
+    /// A component, as `host/project/name@version`.
+    Component(String),
+}
+
+impl From<&str> for ChildInclude {
+    /// A file of the repository without inputs.
+    fn from(path: &str) -> Self {
+        Self { source: ChildSource::Local(path.to_owned()), inputs: serde_json::Map::new() }
+    }
 }
 
 /// `when` of a job.
@@ -121,6 +281,20 @@ pub enum When {
     Manual,
     /// Waits [`Job::start_in`] first.
     Delayed,
+}
+
+impl When {
+    /// The word in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OnSuccess => "on_success",
+            Self::OnFailure => "on_failure",
+            Self::Always => "always",
+            Self::Manual => "manual",
+            Self::Delayed => "delayed",
+        }
+    }
 }
 
 /// `allow_failure`.

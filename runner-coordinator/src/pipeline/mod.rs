@@ -58,6 +58,7 @@ mod expand;
 mod expression;
 mod extends;
 mod files;
+mod foreign;
 mod glob;
 mod graph;
 mod include;
@@ -72,13 +73,17 @@ mod yaml;
 
 pub use config::{Config, compile, compile_child};
 pub use context::{Context, Facts, RefKind, Unsupported};
-pub use error::{CompileError, CompileErrors};
-pub use evaluate::EvaluateError;
+pub use error::{Code, CompileError, CompileErrors, Excerpt, Step};
+pub use evaluate::{ClauseTrace, EvaluateError, Explanation, RuleTrace, Verdict};
+pub use foreign::{Foreign, Found};
 pub use job::{
-    AllowFailure, Artifacts, Cache, CacheKey, Image, Job, JobEnvironment, KeepWhen, Need, Node, Report,
-    Retry, Service, Trigger, TriggerTarget, Variable, When, Work,
+    AllowFailure, Artifacts, Cache, CacheKey, ChildInclude, ChildSource, Forward, IdToken, Image, Job,
+    JobEnvironment, JobInput, KeepWhen, Need, Node, Release, Report, Retry, Secret, Service, Trigger,
+    TriggerTarget, Variable, When, Work,
 };
 pub use span::Span;
+
+pub(crate) use expression::Pattern;
 
 /// Read access to the files of the project at the commit for which the pipeline is compiled.
 ///
@@ -92,6 +97,26 @@ pub trait ProjectFiles {
 
     /// All files of the commit, in any order: what wildcards in `include:local` and `rules:exists` see.
     fn list(&self) -> std::io::Result<Vec<String>>;
+
+    /// A file that does not lie in the project. `None`, the default, when this host has no way to get such files: the
+    /// configuration is then refused, or compiled without it if [`Context::skip_missing_includes`] says so.
+    ///
+    /// # Errors
+    /// When it was looked for and not found, or could not be read; the text says why.
+    fn foreign(&self, wanted: &Foreign<'_>) -> std::io::Result<Option<Found>> {
+        let _ = wanted;
+        Ok(None)
+    }
+
+    /// All files of another project: what wildcards of its files and `rules:exists:project` see. `None`, the default, when
+    /// they are not known here.
+    ///
+    /// # Errors
+    /// When the project is known and cannot be read.
+    fn list_foreign(&self, project: &str, git_ref: Option<&str>) -> std::io::Result<Option<Vec<String>>> {
+        let _ = (project, git_ref);
+        Ok(None)
+    }
 }
 
 /// A pipeline that is ready to run: the jobs that its rules let in.
@@ -103,6 +128,8 @@ pub struct Pipeline {
     pub stages: Vec<String>,
     /// The jobs, ordered by stage and then as written.
     pub jobs: Vec<Job>,
+    /// `workflow:auto_cancel:on_job_failure: all`: the first failure that counts cancels everything else.
+    pub cancel_on_failure: bool,
     /// Things worth telling the user once: keywords without effect here, guesses.
     pub notes: Vec<String>,
 }

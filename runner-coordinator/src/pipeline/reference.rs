@@ -13,13 +13,19 @@ use super::yaml::{Entry, MAX_DEPTH, Map, Node, Value};
 
 /// Deepest nesting while references are followed: a tree of the greatest depth that refers to another one.
 const MAX_STEPS: u32 = 2 * MAX_DEPTH;
+const TOO_DEEP: &str = "!reference is nested too deep";
+/// More mistakes than this are not collected.
+const MAX_ERRORS: usize = 100;
 
-/// Replaces every reference by what it names.
-pub(crate) fn resolve(root: &Map, span: &Span) -> Result<Map, CompileError> {
-    let mut resolver = Resolver { root, done: HashMap::new(), open: Vec::new() };
-    let resolved = resolver.map(root, 0)?;
-    check_size(&resolved, span)?;
-    Ok(resolved)
+/// Replaces every reference by what it names. One that fails stays as it is, next to the mistakes.
+pub(crate) fn resolve(root: &Map, span: &Span) -> (Map, Vec<CompileError>) {
+    let mut resolver = Resolver { root, done: HashMap::new(), open: Vec::new(), errors: Vec::new() };
+    let resolved = resolver.map(root, 0);
+    let mut errors = resolver.errors;
+    if let (Err(error), true) = (check_size(&resolved, span), errors.is_empty()) {
+        errors.push(error);
+    }
+    (resolved, errors)
 }
 
 type Path = Arc<[Arc<str>]>;
@@ -29,39 +35,54 @@ struct Resolver<'r> {
     done: HashMap<Path, Node>,
     /// References that are being followed.
     open: Vec<Path>,
+    errors: Vec<CompileError>,
 }
 
 impl Resolver<'_> {
-    fn node(&mut self, node: &Node, steps: u32) -> Result<Node, CompileError> {
-        if steps > MAX_STEPS {
-            return Err(CompileError::new(&node.span, "!reference is nested too deep"));
-        }
+    fn node(&mut self, node: &Node, steps: u32) -> Node {
+        let resolved = if steps > MAX_STEPS {
+            Err(CompileError::new(&node.span, TOO_DEEP))
+        } else {
+            self.resolved(node, steps)
+        };
+        resolved.unwrap_or_else(|error| {
+            // Of what is too deep every level would be a mistake of its own.
+            let is_known = |known: &CompileError| {
+                known == &error || (known.message == TOO_DEEP && error.message == TOO_DEEP)
+            };
+            if self.errors.len() < MAX_ERRORS && !self.errors.iter().any(is_known) {
+                self.errors.push(error);
+            }
+            Node::new(Value::Null, node.span.clone())
+        })
+    }
+
+    fn resolved(&mut self, node: &Node, steps: u32) -> Result<Node, CompileError> {
         let resolved = match &node.value {
             Value::Reference(path) => self.follow(path, &node.span, steps)?,
             Value::List(list) if node.size().references => {
-                let items: Result<Vec<Node>, CompileError> =
-                    list.items().iter().map(|item| self.node(item, steps + 1)).collect();
-                Node::list(items?, node.span.clone())
+                let items = list.items().iter().map(|item| self.node(item, steps + 1)).collect();
+                Node::list(items, node.span.clone())
             }
             Value::Map(map) if node.size().references => {
-                Node::map(self.map(map, steps + 1)?, node.span.clone())
+                Node::map(self.map(map, steps + 1), node.span.clone())
             }
             _ => return Ok(node.clone()),
         };
         // References to references nest the result, even where nothing here is nested deeply.
         if resolved.size().depth > MAX_STEPS {
-            return Err(CompileError::new(&node.span, "!reference is nested too deep"));
+            return Err(CompileError::new(&node.span, TOO_DEEP));
         }
         Ok(resolved)
     }
 
-    fn map(&mut self, map: &Map, steps: u32) -> Result<Map, CompileError> {
+    fn map(&mut self, map: &Map, steps: u32) -> Map {
         let mut entries = IndexMap::with_capacity(map.len());
         for (key, entry) in map.iter() {
-            let value = self.node(&entry.value, steps)?;
+            let value = self.node(&entry.value, steps);
             entries.insert(key.clone(), Entry { key_span: entry.key_span.clone(), value });
         }
-        Ok(Map::new(entries))
+        Map::new(entries)
     }
 
     fn follow(&mut self, path: &Path, span: &Span, steps: u32) -> Result<Node, CompileError> {
@@ -76,7 +97,7 @@ impl Resolver<'_> {
         }
         let target = self.target(path, span)?;
         self.open.push(path.clone());
-        let resolved = self.node(&target, steps + 1)?;
+        let resolved = self.node(&target, steps + 1);
         self.open.pop();
         self.done.insert(path.clone(), resolved.clone());
         Ok(resolved)

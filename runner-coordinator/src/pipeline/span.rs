@@ -15,6 +15,13 @@ pub struct Span {
     pub column: u32,
 }
 
+impl Default for Span {
+    /// The beginning of a file without a name.
+    fn default() -> Self {
+        Self { file: Arc::from(""), line: 1, column: 1 }
+    }
+}
+
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)

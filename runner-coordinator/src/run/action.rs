@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::variable::JobVariable;
 use crate::core::{JobId, JobRecord, JobState, JobTicket, NewJob};
+use crate::pipeline::ChildInclude;
 
 /// What a pipeline needs from its host while it runs.
 pub trait Host {
@@ -15,6 +16,13 @@ pub trait Host {
     /// Git object ids at the commit of the files that some globs match, for `cache:key:files`: of the files
     /// themselves, or with `last_commits` of the last commits that changed them. Empty when nothing matches.
     fn object_ids(&self, globs: &[String], last_commits: bool) -> Vec<String>;
+
+    /// A signed JSON Web Token with these claims, for `id_tokens`. `None`, the default, when there is nobody to sign: the job
+    /// then runs without, and a note says so.
+    fn id_token(&self, claims: &serde_json::Value) -> Option<String> {
+        let _ = claims;
+        None
+    }
 }
 
 /// What the host is asked to do.
@@ -42,9 +50,9 @@ pub enum Action {
         job: JobId,
         /// Full name of that job.
         name: String,
-        /// Files of the repository that make up the child.
-        files: Vec<String>,
-        /// Variables that the child gets as pipeline variables.
+        /// Files that make up the child: what [`compile_child`](crate::pipeline::compile_child) takes.
+        includes: Vec<ChildInclude>,
+        /// Variables that the child gets as pipeline variables, expanded; lowest precedence first.
         variables: Vec<JobVariable>,
     },
     /// Call [`advance`](super::PipelineRun::advance) at this time at the latest. Replaces an earlier one.
@@ -61,11 +69,11 @@ impl fmt::Debug for Action {
                 f.debug_struct("Enqueue").field("job", job).field("name", name).finish_non_exhaustive()
             }
             Self::Cancel { job } => f.debug_struct("Cancel").field("job", job).finish(),
-            Self::StartChild { job, name, files, variables } => f
+            Self::StartChild { job, name, includes, variables } => f
                 .debug_struct("StartChild")
                 .field("job", job)
                 .field("name", name)
-                .field("files", files)
+                .field("includes", includes)
                 .field("variables", variables)
                 .finish(),
             Self::WakeAt(at) => f.debug_tuple("WakeAt").field(at).finish(),

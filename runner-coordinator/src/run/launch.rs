@@ -5,8 +5,9 @@ use std::time::SystemTime;
 
 use secrecy::ExposeSecret;
 
-use super::action::{Action, Host};
+use super::action::{Action, Finished, Host};
 use super::expand;
+use super::id_tokens::claims;
 use super::machine::PipelineRun;
 use super::node::Node;
 use super::payload::{Dependency, Parts};
@@ -14,7 +15,7 @@ use super::status::Status;
 use super::variable::JobVariable;
 use super::variables::{Sources, TryFacts};
 use crate::core::{JobTicket, NewJob};
-use crate::pipeline::{AllowFailure, Job, TriggerTarget, Work};
+use crate::pipeline::{AllowFailure, Forward, Job, TriggerTarget, Work};
 
 impl PipelineRun {
     /// Makes tries of the jobs that are to run, as far as their resource groups allow.
@@ -53,12 +54,20 @@ impl PipelineRun {
     fn launch(&mut self, index: usize, now: SystemTime, host: &mut dyn Host) {
         let ticket = host.ticket();
         let action = match &self.nodes[index].job.work {
-            Work::Script { .. } => self.enqueue(index, &ticket, now, host),
+            Work::Script { .. } => {
+                if let Some(missing) = self.missing_secret(index) {
+                    self.nodes[index].begin(ticket.id, now);
+                    self.actions.push(Action::Note(missing));
+                    self.finished(ticket.id, Finished::failed("unmet_prerequisites"), now);
+                    return;
+                }
+                self.enqueue(index, &ticket, now, host)
+            }
             Work::Trigger(trigger) => match &trigger.target {
-                TriggerTarget::Include(files) => {
-                    let (name, files) = (self.nodes[index].job.name.clone(), files.clone());
-                    let variables = self.forwarded(index, &ticket, now);
-                    Action::StartChild { job: ticket.id, name, files, variables }
+                TriggerTarget::Include(includes) => {
+                    let (name, includes) = (self.nodes[index].job.name.clone(), includes.clone());
+                    let variables = self.forwarded(index, trigger.forward, &ticket, now);
+                    Action::StartChild { job: ticket.id, name, includes, variables }
                 }
                 TriggerTarget::Project { project, .. } => {
                     let note = self.project_note(index, project, &ticket, now);
@@ -75,9 +84,22 @@ impl PipelineRun {
     }
 
     fn enqueue(&mut self, index: usize, ticket: &JobTicket, now: SystemTime, host: &dyn Host) -> Action {
-        let (variables, note) = self.variables_for(index, ticket, now);
+        let (mut variables, note) = self.variables_for(index, ticket, now);
         self.actions.extend(note.map(Action::Note));
         let job = &self.nodes[index].job;
+        let (tokens, notes) = self.id_tokens(job, ticket, &variables, now, host);
+        self.actions.extend(notes.into_iter().map(Action::Note));
+        if let Some(release) = job.release.as_ref().filter(|_| !self.settings.release) {
+            let tag = expand::expand(&release.tag_name, &variables);
+            let note = format!("{}: would release {tag}; nothing is released without --release", job.name);
+            self.actions.push(Action::Note(note));
+        }
+        // Below everything that the file or the user says.
+        variables.splice(0..0, tokens);
+        // A secret that the user gives may have to be a file.
+        for variable in &mut variables {
+            variable.file |= job.secrets.iter().any(|secret| secret.file && secret.name == variable.key);
+        }
         let dependencies: Vec<Dependency<'_>> = self.dependencies(index).collect();
         let parts = Parts {
             settings: &self.settings,
@@ -95,6 +117,51 @@ impl PipelineRun {
             new_job.required_features.insert("return_exit_code".to_owned());
         }
         Action::Enqueue { job: ticket.id, name: job.name.clone(), new_job: Box::new(new_job) }
+    }
+
+    /// What is to be said about the first secret that nobody gave a value for.
+    fn missing_secret(&self, index: usize) -> Option<String> {
+        let job = &self.nodes[index].job;
+        let given = |name: &str| {
+            let settings = &self.settings;
+            let all = settings.project_variables.iter().chain(&settings.pipeline_variables);
+            all.into_iter().any(|variable| variable.key == name)
+        };
+        let missing = job.secrets.iter().find(|secret| !given(&secret.name))?;
+        Some(format!(
+            "{}: no place of `secrets` is asked here; give {} with --masked-variable or --variables-file",
+            job.name, missing.name
+        ))
+    }
+
+    /// Tokens of `id_tokens`, and what is to be said about them.
+    fn id_tokens(
+        &self,
+        job: &Job,
+        ticket: &JobTicket,
+        variables: &[JobVariable],
+        now: SystemTime,
+        host: &dyn Host,
+    ) -> (Vec<JobVariable>, Vec<String>) {
+        let mut tokens = Vec::new();
+        let mut notes = Vec::new();
+        for token in &job.id_tokens {
+            // The user's own token counts.
+            if self.settings.pipeline_variables.iter().any(|variable| variable.key == token.name) {
+                continue;
+            }
+            let claims = claims(&self.settings, job, ticket.id, token, variables, now);
+            let (text, note) = match host.id_token(&claims) {
+                Some(text) => (Some(text), "is signed with a key of this run alone; nobody else accepts it"),
+                None => (None, "is missing: there is nobody to sign it"),
+            };
+            tokens.extend(text.map(|text| JobVariable::masked(&token.name, text)));
+            notes.push(format!(
+                "id token {} {note}; --masked-variable {}=… gives another",
+                token.name, token.name
+            ));
+        }
+        (tokens, notes)
     }
 
     /// The job's variables, expanded. A circle that only a dotenv report closes cannot fail the pipeline any more:
@@ -118,13 +185,27 @@ impl PipelineRun {
         }
     }
 
-    /// Variables of the file that a child pipeline gets, with the values they have for the trigger job.
-    fn forwarded(&self, index: usize, ticket: &JobTicket, now: SystemTime) -> Vec<JobVariable> {
-        let (variables, _) = self.variables_for(index, ticket, now);
-        let mut seen = HashSet::new();
-        let of_file = self.nodes[index].job.variables.iter().filter(|variable| seen.insert(&variable.key));
-        let value = |key: &String| variables.iter().rev().find(|variable| variable.key == *key).cloned();
-        of_file.filter_map(|variable| value(&variable.key)).collect()
+    /// Variables that a child pipeline gets, with the values they have for the trigger job.
+    fn forwarded(
+        &self,
+        index: usize,
+        forward: Forward,
+        ticket: &JobTicket,
+        now: SystemTime,
+    ) -> Vec<JobVariable> {
+        let mut forwarded = Vec::new();
+        if forward.pipeline_variables {
+            forwarded.extend(self.settings.pipeline_variables.iter().cloned());
+        }
+        if forward.yaml_variables {
+            let (variables, _) = self.variables_for(index, ticket, now);
+            let mut seen = HashSet::new();
+            let of_file =
+                self.nodes[index].job.variables.iter().filter(|variable| seen.insert(&variable.key));
+            let value = |key: &String| variables.iter().rev().find(|variable| variable.key == *key).cloned();
+            forwarded.extend(of_file.filter_map(|variable| value(&variable.key)));
+        }
+        forwarded
     }
 
     fn project_note(&self, index: usize, project: &str, ticket: &JobTicket, now: SystemTime) -> String {

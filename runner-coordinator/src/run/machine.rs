@@ -25,6 +25,7 @@ pub struct PipelineRun {
     pub(super) settings: Settings,
     pub(super) name: Option<String>,
     stages: Vec<String>,
+    cancel_on_failure: bool,
     pub(super) nodes: Vec<Node>,
     pub(super) graph: Graph,
     pub(super) actions: Vec<Action>,
@@ -55,6 +56,7 @@ impl PipelineRun {
         });
         let run = Self {
             nodes: nodes.collect(),
+            cancel_on_failure: settings.cancel_on_failure || pipeline.cancel_on_failure,
             settings,
             name: pipeline.name,
             stages: pipeline.stages,
@@ -108,7 +110,7 @@ impl PipelineRun {
     /// A job has ended. A failure that its `retry` covers makes a new try of it. News about tries that are over, and
     /// unknown ids, are ignored. Returns whether anything changed.
     pub fn finished(&mut self, job: JobId, finished: Finished, now: SystemTime) -> bool {
-        let cancel_on_failure = self.settings.cancel_on_failure;
+        let cancel_on_failure = self.cancel_on_failure;
         let Some(node) = self.node_of(job).filter(|node| node.is_on_runner()) else { return false };
         node.finish(finished, now);
         if node.wants_retry() {
@@ -119,6 +121,26 @@ impl PipelineRun {
         if cancel_on_failure && counts {
             self.cancel_all(now);
         }
+        true
+    }
+
+    /// The child pipeline of a trigger job waits for a manual job of its own, so the trigger job does, too. Once that goes on,
+    /// report [`resumed`](Self::resumed). Ignored for jobs that do not run. Returns whether anything changed.
+    pub fn blocked(&mut self, job: JobId) -> bool {
+        let Some(node) = self.node_of(job).filter(|node| node.status == Status::Running) else {
+            return false;
+        };
+        node.set_status(Status::Manual);
+        self.dirty = true;
+        true
+    }
+
+    /// The child pipeline of a trigger job goes on. Returns whether anything changed.
+    pub fn resumed(&mut self, job: JobId) -> bool {
+        let is_blocked = |node: &&mut Node| node.status == Status::Manual && !node.ready;
+        let Some(node) = self.node_of(job).filter(is_blocked) else { return false };
+        node.set_status(Status::Running);
+        self.dirty = true;
         true
     }
 

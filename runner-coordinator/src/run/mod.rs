@@ -1,10 +1,12 @@
 #![doc = include_str!("README.md")]
 
 mod action;
+mod coverage;
 mod error;
 mod expand;
 mod facts;
 mod graph;
+mod id_tokens;
 mod launch;
 mod machine;
 mod node;
@@ -22,6 +24,7 @@ mod view;
 
 pub use crate::core::{Dotenv, DotenvError, parse_dotenv};
 pub use action::{Action, ArchiveInfo, End, Finished, Host};
+pub use coverage::coverage;
 pub use error::{PlayError, RunError};
 pub use expand::{ExpandError, sort_and_expand};
 pub use facts::{Facts, GitRef, MergeRequest, User};

@@ -19,8 +19,11 @@ pub struct Settings {
     pub no_delay: bool,
     /// Skips jobs that trigger a pipeline of another project, instead of letting them succeed.
     pub skip_project_triggers: bool,
-    /// `workflow:auto_cancel:on_job_failure: all`: the first failure that counts cancels everything else.
+    /// The first failure that counts cancels everything else, also where the pipeline does not ask for it.
     pub cancel_on_failure: bool,
+    /// Runs the step of `release` after the script, which calls a program that talks to the server. Without it the job only
+    /// runs its script, and a note says what would be released.
+    pub release: bool,
     /// Variables of instance, group and project: above those of the file.
     pub project_variables: Vec<JobVariable>,
     /// Variables of this pipeline, from the command line: above all others.
@@ -44,6 +47,7 @@ impl Settings {
             no_delay: false,
             skip_project_triggers: false,
             cancel_on_failure: false,
+            release: false,
             project_variables: Vec::new(),
             pipeline_variables: Vec::new(),
             default_timeout: Duration::from_secs(3600),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use runner_coordinator::pipeline::{
-    AllowFailure, EvaluateError, KeepWhen, Trigger, TriggerTarget, Unsupported, When, Work,
+    AllowFailure, ChildInclude, ChildSource, Code, EvaluateError, Forward, KeepWhen, Trigger, TriggerTarget,
+    When, Work,
 };
 
 use crate::support::{config, job, names, push, variables};
@@ -103,7 +104,7 @@ fn triggers() {
     let config = config(
         "a: {trigger: g/p}\n\
          b: {trigger: {project: g/q, branch: $B, strategy: depend}, variables: {X: 1}}\n\
-         c: {trigger: {include: [one.yml, {local: two.yml}], strategy: mirror}}",
+         c: {trigger: {include: [one.yml, {local: two.yml}], strategy: mirror, forward: {pipeline_variables: true}}}",
     );
     let trigger = |name: &str| match &job(&config, name).work {
         Work::Trigger(trigger) => trigger.clone(),
@@ -113,10 +114,17 @@ fn triggers() {
         project: project.to_owned(),
         branch: branch.map(str::to_owned),
     };
-    assert_eq!(trigger("a"), Trigger { target: project("g/p", None), depend: false });
-    assert_eq!(trigger("b"), Trigger { target: project("g/q", Some("$B")), depend: true });
-    let files = vec!["one.yml".to_owned(), "two.yml".to_owned()];
-    assert_eq!(trigger("c"), Trigger { target: TriggerTarget::Include(files), depend: true });
+    assert_eq!(
+        trigger("a"),
+        Trigger { target: project("g/p", None), depend: false, forward: Forward::default() }
+    );
+    assert_eq!(
+        trigger("b"),
+        Trigger { target: project("g/q", Some("$B")), depend: true, forward: Forward::default() }
+    );
+    let files = ["one.yml", "two.yml"].map(ChildInclude::from).into();
+    let forward = Forward { yaml_variables: true, pipeline_variables: true };
+    assert_eq!(trigger("c"), Trigger { target: TriggerTarget::Include(files), depend: true, forward });
     assert_eq!(variables(job(&config, "b")), ["X=1"]);
 }
 
@@ -146,33 +154,88 @@ fn keywords_without_effect_are_counted() {
         [
             "ignored: tags (2 jobs)",
             "ignored: environment (1 job)",
-            "ignored: needs:project and needs:pipeline (1 job)",
-            "ignored: release (1 job)"
+            "ignored: needs:project and needs:pipeline (1 job)"
         ]
     );
 }
 
 #[test]
 fn keywords_that_cannot_be_honoured_are_refused_when_the_job_takes_part() {
-    let text = "a: {script: x}\nb: {script: x, id_tokens: {T: {aud: a}}, secrets: {S: {vault: v}}, rules: [{if: $B}]}";
+    let text = "a: {script: x}\nb: {run: [{name: s, script: x}], rules: [{if: $B}]}";
     let config = config(text);
     assert_eq!(names(&config), ["a(test)", "b(test)"]);
     assert_eq!(config.evaluate(&push()).unwrap().jobs.len(), 1);
     let mut facts = push();
     facts.pipeline_variables.push(crate::support::variable("B", "1"));
     let Err(EvaluateError::Invalid(errors)) = config.evaluate(&facts) else { panic!("b was not refused") };
-    assert_eq!(
-        errors.to_string(),
-        ".gitlab-ci.yml:2:42: jobs:b:secrets is not supported yet\n.gitlab-ci.yml:2:16: jobs:b:id_tokens is not supported yet"
+    assert_eq!(errors.to_string(), ".gitlab-ci.yml:2:5: jobs:b:run is not supported yet");
+    assert_eq!(errors.iter().next().unwrap().code, Code::Unsupported);
+    assert_eq!(config.unsupported("b").count(), 1);
+}
+
+#[test]
+fn tokens_secrets_inputs_and_releases_are_carried() {
+    let config = config(
+        "default: {id_tokens: {T: {aud: [a, $B]}}}\n\
+         a:\n  script: x\n  secrets: {S: {vault: v}, F: {vault: v, file: false}}\n  \
+           inputs: {n: {type: number, default: 3}, s: {default: text}}\n  \
+           release: {tag_name: $T, description: d, milestones: m, assets: {links: [{name: n, url: u}]}}\n\
+         b: {script: x, id_tokens: {}}",
     );
-    assert_eq!(config.unsupported("b").count(), 2);
-    facts.unsupported = Unsupported::Note;
-    let pipeline = config.evaluate(&facts).unwrap();
-    assert_eq!(pipeline.jobs.len(), 2);
+    let a = job(&config, "a");
+    assert_eq!((a.id_tokens[0].name.as_str(), a.id_tokens[0].audiences.join(",")), ("T", "a,$B".to_owned()));
+    assert!(job(&config, "b").id_tokens.is_empty());
+    let secrets: Vec<_> = a.secrets.iter().map(|secret| (secret.name.as_str(), secret.file)).collect();
+    assert_eq!(secrets, [("S", true), ("F", false)]);
+    let inputs: Vec<String> =
+        a.inputs.iter().map(|input| format!("{} {} {}", input.name, input.kind, input.value)).collect();
+    assert_eq!(inputs, ["n number 3", "s string \"text\""]);
+    let release = a.release.as_ref().unwrap();
+    assert_eq!(
+        (release.tag_name.as_str(), release.milestones.join(","), release.links.len()),
+        ("$T", "m".to_owned(), 1)
+    );
     assert!(
-        pipeline.notes.iter().any(|note| note.contains("jobs:b:id_tokens is not supported yet")),
-        "{:?}",
-        pipeline.notes
+        crate::support::error("a: {script: x, inputs: {n: {type: number, default: x}}}")
+            .ends_with("1:52: jobs:a:inputs:n default is not a number")
+    );
+}
+
+#[test]
+fn the_first_failure_may_cancel_the_rest() {
+    let cancels = |text: &str| crate::support::pipeline(text).cancel_on_failure;
+    let job = "a: {script: x}";
+    assert!(!cancels(job));
+    assert!(cancels(&format!("workflow: {{auto_cancel: {{on_job_failure: all}}}}\n{job}")));
+    let rule = "rules: [{when: always, auto_cancel: {on_job_failure: none}}]";
+    assert!(!cancels(&format!("workflow: {{auto_cancel: {{on_job_failure: all}}, {rule}}}\n{job}")));
+    assert!(cancels(&format!("workflow: {{{}}}\n{job}", rule.replace("none", "all"))));
+}
+
+#[test]
+fn children_of_every_kind() {
+    let config = config(
+        "b: {script: x, stage: build}\n\
+         a: {trigger: {include: [{artifact: g.yml, job: b}, {project: g/p, file: f.yml, ref: v1}, {template: T.gitlab-ci.yml}], inputs: {all: 1}}}\n\
+         c: {trigger: {include: {local: c.yml, inputs: {i: [x]}}}}",
+    );
+    let includes = |name: &str| match &job(&config, name).work {
+        Work::Trigger(Trigger { target: TriggerTarget::Include(includes), .. }) => includes.clone(),
+        _ => panic!("{name} starts no child"),
+    };
+    let sources: Vec<ChildSource> = includes("a").into_iter().map(|child| child.source).collect();
+    let project = ChildSource::Project {
+        project: "g/p".to_owned(),
+        files: vec!["f.yml".to_owned()],
+        git_ref: Some("v1".to_owned()),
+    };
+    let artifact = ChildSource::Artifact { artifact: "g.yml".to_owned(), job: "b".to_owned() };
+    assert_eq!(sources, [artifact, project, ChildSource::Template("T.gitlab-ci.yml".to_owned())]);
+    assert!(includes("a").iter().all(|child| child.inputs["all"] == 1));
+    assert_eq!(includes("c")[0].inputs["i"], serde_json::json!(["x"]));
+    assert!(
+        crate::support::error("a: {trigger: {include: [{artifact: g.yml}]}}")
+            .ends_with("jobs:a:trigger:include config must specify the job where to fetch the artifact from")
     );
 }
 
@@ -187,16 +250,10 @@ fn an_instance_that_takes_part_is_refused_although_the_first_does_not() {
 fn other_things_that_are_refused_by_name() {
     for (text, key) in [
         ("a: {run: [{name: s, script: x}]}", "jobs:a:run is not supported yet"),
-        ("a: {script: x, inputs: {i: {default: 1}}}", "jobs:a:inputs is not supported yet"),
         (
-            "b: {script: x}\na: {trigger: {include: [{artifact: g.yml, job: b}]}}",
-            "jobs:a:trigger:include:artifact is not supported yet",
+            "a: {trigger: {include: [{local: x.yml, rules: [{when: never}]}]}}",
+            "jobs:a:trigger:include:rules is not supported yet",
         ),
-        (
-            "a: {trigger: {include: [{project: g/p, file: f}]}}",
-            "jobs:a:trigger:include:project is not supported yet",
-        ),
-        ("a: {trigger: {project: g/p, inputs: {i: 1}}}", "jobs:a:trigger:inputs is not supported yet"),
     ] {
         let error = config(text).evaluate(&push()).unwrap_err().to_string();
         assert!(error.contains(key) && error.starts_with(".gitlab-ci.yml:"), "{error}");

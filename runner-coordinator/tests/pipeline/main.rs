@@ -1,6 +1,8 @@
 //! The pipeline compiler from outside: configurations in, jobs or mistakes out.
 
 mod errors;
+mod explain;
+mod foreign;
 mod include;
 mod keywords;
 mod merging;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use runner_coordinator::pipeline::{
-    AllowFailure, Artifacts, JobEnvironment, Node, Retry, Trigger, TriggerTarget, When, Work,
+    AllowFailure, Artifacts, ChildInclude, Forward, IdToken, JobEnvironment, JobInput, Node, Release, Retry,
+    Secret, Trigger, TriggerTarget, When, Work,
 };
 use runner_coordinator::run::{
     Action, ArchiveInfo, End, ExpandError, Finished, GitRef, JobVariable, Outcome, PipelineRun, Play,
@@ -432,6 +433,7 @@ fn a_trigger_of_another_project_is_only_noted() {
             job.work = Work::Trigger(Trigger {
                 target: TriggerTarget::Project { project: "$TEAM/deploy".to_owned(), branch: None },
                 depend: true,
+                forward: Forward::default(),
             });
         })
     };
@@ -456,13 +458,13 @@ fn a_child_pipeline_is_the_hosts_to_run() {
     let bridge = |name: &str, depend| {
         with(job(name, "build"), |job| {
             job.variables = vec![variable("A", "$CI_COMMIT_BRANCH"), variable("A", "[$CI_COMMIT_BRANCH]")];
-            let target = TriggerTarget::Include(vec!["child.yml".to_owned()]);
-            job.work = Work::Trigger(Trigger { target, depend });
+            let target = TriggerTarget::Include(vec![ChildInclude::from("child.yml")]);
+            job.work = Work::Trigger(Trigger { target, depend, forward: Forward::default() });
         })
     };
     let mut driver = Driver::new(vec![bridge("wait", true), bridge("go", false), job("test", "test")]);
-    let Action::StartChild { files, variables, .. } = &driver.children[0] else { panic!() };
-    assert_eq!(files, &["child.yml"]);
+    let Action::StartChild { includes, variables, .. } = &driver.children[0] else { panic!() };
+    assert_eq!(includes, &[ChildInclude::from("child.yml")]);
     assert_eq!(variables, &[JobVariable::new("A", "[main]")]);
     let (wait, go) = (driver.id("wait"), driver.id("go"));
     driver.run.started(wait, now());
@@ -645,4 +647,175 @@ fn times_and_duration_of_tries() {
 fn an_empty_pipeline_is_skipped() {
     assert_eq!(Driver::new(Vec::new()).outcome(), Some(Outcome::Skipped));
     assert_eq!(facts().project().path, "group/project");
+}
+
+#[test]
+fn the_pipeline_may_ask_to_cancel_the_rest() {
+    let mut pipeline = crate::support::pipeline(vec![job("bad", "test"), job("other", "test")]);
+    pipeline.cancel_on_failure = true;
+    let mut driver = Driver::of(pipeline, settings());
+    let other = driver.id("other");
+    driver.fail("bad");
+    assert_eq!(driver.canceled, [other]);
+}
+
+#[test]
+fn a_child_that_waits_blocks_its_job() {
+    let bridge = with(job("child", "build"), |job| {
+        let target = TriggerTarget::Include(vec![ChildInclude::from("c.yml")]);
+        job.work = Work::Trigger(Trigger { target, depend: true, forward: Forward::default() });
+    });
+    let mut driver = Driver::new(vec![bridge, job("test", "test")]);
+    let id = driver.id("child");
+    driver.run.started(id, now());
+    assert!(driver.run.blocked(id));
+    driver.advance();
+    assert_eq!(driver.statuses(), "child:manual test:created");
+    assert_eq!(driver.outcome(), Some(Outcome::Blocked { manual: vec!["child".to_owned()] }));
+    assert!(!driver.run.blocked(id) && driver.run.resumed(id) && !driver.run.resumed(id));
+    driver.advance();
+    assert_eq!((driver.status("child"), driver.outcome()), (Status::Running, None));
+    driver.run.finished(id, Finished::success(), now());
+    driver.advance();
+    assert_eq!(driver.statuses(), "child:success test:pending");
+}
+
+#[test]
+fn forwarded_variables() {
+    let bridge = |name: &str, forward| {
+        with(job(name, "build"), |job| {
+            job.variables = vec![variable("OWN", "1"), variable("BOTH", "file")];
+            let target = TriggerTarget::Include(vec![ChildInclude::from("c.yml")]);
+            job.work = Work::Trigger(Trigger { target, depend: false, forward });
+        })
+    };
+    let forward = |yaml_variables, pipeline_variables| Forward { yaml_variables, pipeline_variables };
+    let mut settings = settings();
+    settings.pipeline_variables = vec![JobVariable::new("BOTH", "line"), JobVariable::masked("P", "secret")];
+    let jobs = vec![
+        bridge("default", Forward::default()),
+        bridge("all", forward(true, true)),
+        bridge("none", forward(false, false)),
+        bridge("line", forward(false, true)),
+    ];
+    let driver = Driver::with_settings(jobs, settings);
+    let shown = |action: &Action| {
+        let Action::StartChild { name, variables, .. } = action else { panic!() };
+        let pairs: Vec<String> = variables.iter().map(|v| format!("{}={}", v.key, v.value)).collect();
+        format!("{name}: {}", pairs.join(" "))
+    };
+    let children: Vec<String> = driver.children.iter().map(shown).collect();
+    assert_eq!(
+        children,
+        [
+            "default: OWN=1 BOTH=line",
+            "all: BOTH=line P=secret OWN=1 BOTH=line",
+            "none: ",
+            "line: BOTH=line P=secret"
+        ]
+    );
+}
+
+#[test]
+fn secrets_must_be_given() {
+    let asks = |name: &str| {
+        with(job(name, "test"), |job| {
+            let secret = |name: &str, file| Secret { name: name.to_owned(), file };
+            job.secrets = vec![secret("S", true), secret("T", false)];
+        })
+    };
+    let driver = Driver::new(vec![asks("a")]);
+    assert_eq!(driver.run.job("a").unwrap().failure_reason(), Some("unmet_prerequisites"));
+    assert!(
+        driver.notes[0].contains("a: no place of `secrets` is asked here; give S with"),
+        "{:?}",
+        driver.notes
+    );
+    let mut settings = settings();
+    settings.pipeline_variables = vec![JobVariable::masked("S", "x"), JobVariable::masked("T", "y")];
+    let driver = Driver::with_settings(vec![asks("a")], settings);
+    let entry = |name| crate::support::entry(driver.payload("a"), name).unwrap().clone();
+    assert_eq!((&entry("S")["file"], &entry("S")["masked"]), (&true.into(), &true.into()));
+    assert_eq!(entry("T")["file"], serde_json::Value::Null);
+}
+
+#[test]
+fn id_tokens_claim_what_is_known() {
+    let asks = with(job("a", "test"), |job| {
+        let audiences = vec!["https://$CI_SERVER_HOST".to_owned()];
+        job.id_tokens = vec![IdToken { name: "T".to_owned(), audiences }];
+        job.environment = Some(JobEnvironment {
+            name: "prod".to_owned(),
+            action: "start".to_owned(),
+            ..JobEnvironment::default()
+        });
+    });
+    let driver = Driver::new(vec![asks.clone()]);
+    let entry = crate::support::entry(driver.payload("a"), "T").unwrap();
+    assert_eq!(entry["masked"], true);
+    let claims: serde_json::Value = serde_json::from_str(entry["value"].as_str().unwrap()).unwrap();
+    for (key, expected) in [
+        ("iss", "https://git.example.org"),
+        ("sub", "project_path:group/project:ref_type:branch:ref:main"),
+        ("aud", "https://git.example.org"),
+        ("project_path", "group/project"),
+        ("user_login", "ada"),
+        ("ref_protected", "true"),
+        ("environment", "prod"),
+        ("deployment_tier", "production"),
+    ] {
+        assert_eq!(claims[key], expected, "{key}");
+    }
+    assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 3600);
+    assert!(
+        driver.notes[0].contains("id token T is signed with a key of this run alone"),
+        "{:?}",
+        driver.notes
+    );
+    // The user's own token counts.
+    let mut settings = settings();
+    settings.pipeline_variables = vec![JobVariable::masked("T", "own")];
+    let driver = Driver::with_settings(vec![asks], settings);
+    assert_eq!(value(driver.payload("a"), "T"), Some("own"));
+    assert!(driver.notes.is_empty(), "{:?}", driver.notes);
+}
+
+#[test]
+fn releases_only_when_asked_for() {
+    let release = with(job("a", "test"), |job| {
+        job.release = Some(Release {
+            tag_name: "v-$CI_COMMIT_BRANCH".to_owned(),
+            description: "d".to_owned(),
+            ..Release::default()
+        });
+    });
+    let driver = Driver::new(vec![release.clone()]);
+    assert_eq!(driver.notes, ["a: would release v-main; nothing is released without --release"]);
+    assert_eq!(driver.payload("a")["steps"].as_array().unwrap().len(), 1);
+    let mut settings = settings();
+    settings.release = true;
+    let driver = Driver::with_settings(vec![release], settings);
+    let step = &driver.payload("a")["steps"][1];
+    assert_eq!(
+        (&step["name"], &step["when"], &step["allow_failure"]),
+        (&"release".into(), &"on_success".into(), &false.into())
+    );
+    assert_eq!(
+        step["script"],
+        serde_json::json!(["release-cli create --description \"d\" --tag-name \"v-$CI_COMMIT_BRANCH\""])
+    );
+    assert!(driver.notes.is_empty());
+}
+
+#[test]
+fn inputs_of_a_job_are_sent_with_their_type() {
+    let asks = with(job("a", "test"), |job| {
+        job.inputs =
+            vec![JobInput { name: "n".to_owned(), kind: "number".to_owned(), value: serde_json::json!(3) }];
+    });
+    let driver = Driver::new(vec![asks]);
+    assert_eq!(
+        driver.payload("a")["inputs"],
+        serde_json::json!([{"key": "n", "value": {"type": "number", "content": 3, "sensitive": false}}])
+    );
 }

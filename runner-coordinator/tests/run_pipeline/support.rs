@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use runner_coordinator::core::{Coordinator, JobId, JobTicket, Options};
-use runner_coordinator::pipeline::{AllowFailure, Job, Need, Pipeline, Retry, Span, Variable, When, Work};
+use runner_coordinator::pipeline::{AllowFailure, Job, Need, Pipeline, Variable, When, Work};
 use runner_coordinator::run::{
     Action, Facts, Finished, GitRef, Host, Outcome, PipelineRun, Remote, Settings, Status, User,
 };
@@ -51,37 +51,8 @@ pub(crate) fn settings() -> Settings {
 
 /// A job with a script and nothing else.
 pub(crate) fn job(name: &str, stage: &str) -> Job {
-    Job {
-        name: name.to_owned(),
-        base: name.to_owned(),
-        stage: stage.to_owned(),
-        work: Work::Script {
-            before_script: Vec::new(),
-            script: vec!["true".to_owned()],
-            after_script: Vec::new(),
-        },
-        when: When::OnSuccess,
-        start_in: None,
-        allow_failure: AllowFailure::No,
-        needs: None,
-        dependencies: None,
-        variables: Vec::new(),
-        node: None,
-        image: None,
-        services: Vec::new(),
-        artifacts: None,
-        cache: Vec::new(),
-        retry: Retry::default(),
-        timeout: None,
-        tags: Vec::new(),
-        interruptible: false,
-        resource_group: None,
-        environment: None,
-        coverage: None,
-        pre_get_sources_script: Vec::new(),
-        manual_confirmation: None,
-        span: Span { file: ".gitlab-ci.yml".into(), line: 1, column: 1 },
-    }
+    let script = vec!["true".to_owned()];
+    Job::new(name, stage, Work::Script { before_script: Vec::new(), script, after_script: Vec::new() })
 }
 
 pub(crate) fn with(mut job: Job, change: impl FnOnce(&mut Job)) -> Job {
@@ -111,7 +82,7 @@ pub(crate) fn variable(key: &str, value: &str) -> Variable {
 
 pub(crate) fn pipeline(jobs: Vec<Job>) -> Pipeline {
     let stages = [".pre", "build", "test", "deploy", ".post"].map(str::to_owned).to_vec();
-    Pipeline { name: None, stages, jobs, notes: Vec::new() }
+    Pipeline { name: None, stages, jobs, cancel_on_failure: false, notes: Vec::new() }
 }
 
 /// Tickets from a coordinator, object ids from a table.
@@ -133,6 +104,11 @@ impl Host for TestHost {
 
     fn object_ids(&self, globs: &[String], _last_commits: bool) -> Vec<String> {
         globs.iter().filter_map(|glob| self.objects.get(glob).cloned()).collect()
+    }
+
+    /// Not signed: tests want to read it.
+    fn id_token(&self, claims: &Value) -> Option<String> {
+        Some(claims.to_string())
     }
 }
 

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use super::super::check::{Check, flatten};
 use super::super::error::CompileError;
-use super::super::job::{Artifacts, Cache, Image, Retry, Service};
-use super::super::span::Span;
+use super::super::job::{Artifacts, Cache, IdToken, Image, Retry, Service};
 use super::super::yaml::{Map, Node, Value};
 use super::artifacts::artifacts;
 use super::cache::caches;
@@ -47,8 +46,7 @@ pub(crate) struct Inheritable {
     pub(crate) hooks: Option<Vec<String>>,
     pub(crate) image: Option<Image>,
     pub(crate) interruptible: Option<bool>,
-    /// Where `id_tokens` stands, if it has entries.
-    pub(crate) id_tokens: Option<Option<Span>>,
+    pub(crate) id_tokens: Option<Vec<IdToken>>,
     pub(crate) identity: Option<String>,
     pub(crate) retry: Option<Retry>,
     pub(crate) services: Option<Vec<Service>>,
@@ -70,9 +68,7 @@ impl Inheritable {
             hooks: map.get("hooks").and_then(|node| hooks(check, node, &at("hooks"))),
             image: map.get("image").and_then(|node| image(check, node, &at("image"))),
             interruptible: check.flag(map, "interruptible", location),
-            id_tokens: map.entry("id_tokens").filter(|entry| !entry.value.is_null()).map(|entry| {
-                id_tokens(check, &entry.value, &at("id_tokens")).then(|| entry.key_span.clone())
-            }),
+            id_tokens: map.get("id_tokens").map(|node| id_tokens(check, node, &at("id_tokens"))),
             identity: check.text(map, "identity", location),
             retry: map.get("retry").and_then(|node| retry(check, node, &at("retry"))),
             services: map.get("services").and_then(|node| services(check, node, &at("services"))),

@@ -135,8 +135,8 @@ pub(crate) fn job(check: &mut Check, name: &str, entry: &Entry, around: &Surroun
     let own = Inheritable::parse(check, map, &location);
     let (inherit_default, inherit_variables) = inherited_names(check, map, &location);
     let inherited = own.inherit(&around.default, &inherit_default);
-    let mut unsupported = Unsupported::of_job(map, name);
-    note_ignored(check, map, &inherited, name, &mut unsupported);
+    let unsupported = Unsupported::of_job(map, name);
+    note_ignored(check, &inherited);
     let work = Work::Script {
         before_script: inherited.before_script.clone().unwrap_or_default(),
         script: script.unwrap_or_default(),
@@ -162,9 +162,15 @@ fn fill(check: &mut Check, name: &str, map: &Map, location: &str, inherited: Inh
     job.interruptible = inherited.interruptible.unwrap_or_default();
     job.pre_get_sources_script = inherited.hooks.unwrap_or_default();
     job.coverage = coverage(check, map, location);
+    job.id_tokens = inherited.id_tokens.unwrap_or_default();
+    if let Some(node) = map.get("secrets") {
+        job.secrets = server::secrets(check, node, &format!("{location}:secrets"));
+    }
+    if let Some(node) = map.get("inputs") {
+        job.inputs = server::inputs(check, node, &format!("{location}:inputs"));
+    }
     if let Some(node) = map.get("release") {
-        server::release(check, node, &format!("{location}:release"));
-        check.ignore("release");
+        job.release = server::release(check, node, &format!("{location}:release"));
     }
     if let Some(publish) = server::pages(check, name, map, location) {
         check.ignore("pages");
@@ -264,31 +270,14 @@ fn common(
     let default_failure = if when == Some(When::Manual) { AllowFailure::Yes } else { AllowFailure::No };
     Draft {
         job: Job {
-            name: name.to_owned(),
-            base: name.to_owned(),
-            stage: check.text(map, "stage", &location).unwrap_or_else(|| "test".to_owned()),
-            work,
             when: when.unwrap_or(When::OnSuccess),
             start_in,
             allow_failure: failure.unwrap_or(default_failure),
-            needs: None,
-            dependencies: None,
-            variables: Vec::new(),
-            node: None,
-            image: None,
-            services: Vec::new(),
-            artifacts: None,
-            cache: Vec::new(),
-            retry: <_>::default(),
-            timeout: None,
-            tags: Vec::new(),
-            interruptible: false,
             resource_group: check.text(map, "resource_group", &location),
             environment,
-            coverage: None,
-            pre_get_sources_script: Vec::new(),
             manual_confirmation: check.text(map, "manual_confirmation", &location),
             span: entry.key_span.clone(),
+            ..Job::new(name, check.text(map, "stage", &location).unwrap_or_else(|| "test".to_owned()), work)
         },
         variables: map
             .get("variables")
@@ -347,27 +336,12 @@ fn check_work(check: &mut Check, entry: &Entry, map: &Map, location: &str) {
     }
 }
 
-fn note_ignored(
-    check: &mut Check,
-    map: &Map,
-    inherited: &Inheritable,
-    name: &str,
-    unsupported: &mut Unsupported,
-) {
+fn note_ignored(check: &mut Check, inherited: &Inheritable) {
     if inherited.tags.as_ref().is_some_and(|tags| !tags.is_empty()) {
         check.ignore("tags");
     }
     if inherited.identity.is_some() {
         check.ignore("identity");
-    }
-    if let Some(Some(span)) = &inherited.id_tokens {
-        unsupported.optional.push(
-            server::not_supported(span, name, "id_tokens")
-                .help("give the token as a variable on the command line instead"),
-        );
-    }
-    if let Some(node) = map.get("secrets").filter(|node| node.as_map().is_none()) {
-        check.error(&node.span, format!("jobs:{name}:secrets config should be a hash"));
     }
 }
 

@@ -38,6 +38,8 @@ pub(crate) struct Root {
     pub(crate) variables: Vec<Variable>,
     pub(crate) workflow: Workflow,
     pub(crate) jobs: Vec<Draft>,
+    /// Whether every visible job is among them; otherwise mistakes say why not.
+    pub(crate) complete: bool,
 }
 
 /// Reads the merged tree.
@@ -62,12 +64,13 @@ pub(crate) fn root(check: &mut Check, root: &Map, span: &Span) -> Root {
     if let Some((_, entry)) = visible.get(MAX_JOBS) {
         check.error(&entry.key_span, format!("jobs config has too many jobs (maximum is {MAX_JOBS})"));
     }
-    let jobs = visible
+    let count = visible.len();
+    let jobs: Vec<Draft> = visible
         .into_iter()
         .take(MAX_JOBS)
         .filter_map(|(name, entry)| job(check, name, entry, &around))
         .collect();
-    Root { stages, variables, workflow, jobs }
+    Root { stages, variables, workflow, complete: jobs.len() == count, jobs }
 }
 
 /// `default`, and what of it may stand at the top level.

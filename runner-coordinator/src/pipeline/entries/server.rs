@@ -1,39 +1,122 @@
 //! Keywords whose meaning lies on a server: checked here, so that mistakes are found, and then noted or refused.
 
 use super::super::check::Check;
-use super::super::error::CompileError;
+use super::super::error::{Code, CompileError};
+use super::super::job::{IdToken, JobInput, Release, Secret};
 use super::super::yaml::{Map, Node, Value};
 
-/// Checks `id_tokens`; `true` if there is any. <https://docs.gitlab.com/ci/yaml/#id_tokens>
-pub(crate) fn id_tokens(check: &mut Check, node: &Node, location: &str) -> bool {
+/// Reads `id_tokens`. <https://docs.gitlab.com/ci/yaml/#id_tokens>
+pub(crate) fn id_tokens(check: &mut Check, node: &Node, location: &str) -> Vec<IdToken> {
     let Some(map) = node.as_map() else {
         check.error(&node.span, format!("{location} config should be a hash"));
-        return false;
+        return Vec::new();
     };
+    let mut tokens = Vec::new();
     for (name, entry) in map.iter() {
         let location = format!("{location}:{name}");
         let Some(token) = check.hash(&entry.value, &location, &["aud"]) else { continue };
         if token.get("aud").is_none() {
             check.error(&entry.key_span, format!("{location} config missing required keys: aud"));
         }
-        check.text_or_texts(token, "aud", &location);
+        if let Some(audiences) = check.text_or_texts(token, "aud", &location) {
+            tokens.push(IdToken { name: name.to_string(), audiences });
+        }
     }
-    !map.is_empty()
+    tokens
 }
 
-/// Checks `release`. <https://docs.gitlab.com/ci/yaml/#release>
-pub(crate) fn release(check: &mut Check, node: &Node, location: &str) {
+/// Reads `secrets`. <https://docs.gitlab.com/ci/yaml/#secrets>
+pub(crate) fn secrets(check: &mut Check, node: &Node, location: &str) -> Vec<Secret> {
+    const KEYS: [&str; 7] = [
+        "vault",
+        "gcp_secret_manager",
+        "azure_key_vault",
+        "aws_secrets_manager",
+        "gitlab_secrets_manager",
+        "file",
+        "token",
+    ];
+    let Some(map) = node.as_map() else {
+        check.error(&node.span, format!("{location} config should be a hash"));
+        return Vec::new();
+    };
+    let mut secrets = Vec::new();
+    for (name, entry) in map.iter() {
+        let location = format!("{location}:{name}");
+        let Some(secret) = check.hash(&entry.value, &location, &KEYS) else { continue };
+        check.text(secret, "token", &location);
+        let file = check.flag(secret, "file", &location).unwrap_or(true);
+        secrets.push(Secret { name: name.to_string(), file });
+    }
+    secrets
+}
+
+/// Reads the `inputs` of a job; each needs a default, because nobody is asked here.
+/// <https://docs.gitlab.com/ci/inputs/>
+pub(crate) fn inputs(check: &mut Check, node: &Node, location: &str) -> Vec<JobInput> {
+    let Some(map) = node.as_map() else {
+        check.error(&node.span, format!("{location} config should be a hash"));
+        return Vec::new();
+    };
+    let mut inputs = Vec::new();
+    for (name, entry) in map.iter() {
+        let location = format!("{location}:{name}");
+        let keys = ["type", "default", "description", "options", "regex"];
+        let Some(spec) = check.hash(&entry.value, &location, &keys) else { continue };
+        let kinds = ["string", "number", "boolean", "array"];
+        let kind = check.one_of(spec, "type", &location, &kinds).unwrap_or_else(|| "string".to_owned());
+        let Some(default) = spec.get("default") else {
+            check.error(&entry.key_span, format!("{location} default can't be blank"));
+            continue;
+        };
+        let fits = match kind.as_str() {
+            "number" => matches!(default.value, Value::Int(_) | Value::Float(_)),
+            "boolean" => matches!(default.value, Value::Bool(_)),
+            "array" => default.as_list().is_some(),
+            _ => default.as_text().is_some(),
+        };
+        match default.to_json().filter(|_| fits) {
+            Some(value) => inputs.push(JobInput { name: name.to_string(), kind, value }),
+            None => check.error(&default.span, format!("{location} default is not a {kind}")),
+        }
+    }
+    inputs
+}
+
+/// Reads `release`. <https://docs.gitlab.com/ci/yaml/#release>
+pub(crate) fn release(check: &mut Check, node: &Node, location: &str) -> Option<Release> {
     const KEYS: [&str; 8] =
         ["tag_name", "tag_message", "name", "description", "ref", "released_at", "milestones", "assets"];
-    let Some(map) = check.hash(node, location, &KEYS) else { return };
+    let map = check.hash(node, location, &KEYS)?;
     for key in ["tag_name", "description"] {
         if map.get(key).is_none() {
             check.error(&node.span, format!("{location} {} can't be blank", key.replace('_', " ")));
         }
     }
-    for key in ["tag_name", "tag_message", "name", "description", "ref", "released_at"] {
-        check.text(map, key, location);
+    let mut text = |key: &str| check.text(map, key, location);
+    let (tag_name, description) = (text("tag_name"), text("description"));
+    let mut release = Release {
+        tag_message: text("tag_message"),
+        name: text("name"),
+        git_ref: text("ref"),
+        released_at: text("released_at"),
+        ..Release::default()
+    };
+    release.milestones = check.text_or_texts(map, "milestones", location).unwrap_or_default();
+    let assets =
+        map.get("assets").and_then(|node| check.hash(node, &format!("{location}:assets"), &["links"]));
+    if let Some(links) = assets.and_then(|assets| assets.get("links")) {
+        match links.as_list() {
+            Some(items) => release.links = items.iter().filter_map(Node::to_json).collect(),
+            None => {
+                check.error(
+                    &links.span,
+                    format!("{location}:assets:links config should be an array of hashes"),
+                );
+            }
+        }
     }
+    Some(Release { tag_name: tag_name?, description: description?, ..release })
 }
 
 /// Checks `pages` and returns the folder to publish; `None`: the job publishes nothing.
@@ -77,13 +160,7 @@ impl Unsupported {
             });
             given.collect()
         };
-        Self {
-            essential: refuse(&[("run", "write the steps as `script`")]),
-            optional: refuse(&[
-                ("secrets", "give the value as a variable on the command line instead"),
-                ("inputs", "use `variables` instead"),
-            ]),
-        }
+        Self { essential: refuse(&[("run", "write the steps as `script`")]), optional: Vec::new() }
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &CompileError> {
@@ -93,5 +170,5 @@ impl Unsupported {
 
 /// A keyword that is valid, but cannot be honoured here.
 pub(crate) fn not_supported(span: &super::super::span::Span, job: &str, key: &str) -> CompileError {
-    CompileError::new(span, format!("jobs:{job}:{key} is not supported yet"))
+    CompileError::new(span, format!("jobs:{job}:{key} is not supported yet")).code(Code::Unsupported)
 }

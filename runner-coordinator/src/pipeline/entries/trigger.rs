@@ -2,10 +2,27 @@
 
 use super::super::check::Check;
 use super::super::error::CompileError;
-use super::super::job::{Trigger, TriggerTarget};
+use super::super::job::{ChildInclude, ChildSource, Forward, Trigger, TriggerTarget};
 use super::super::yaml::{Map, Node};
+use serde_json::Value;
 
 const MAX_INCLUDES: usize = 3;
+/// Keys that say where a file is.
+const KINDS: [&str; 6] = ["local", "artifact", "project", "template", "remote", "component"];
+const KEYS: [&str; 12] = [
+    "local",
+    "artifact",
+    "job",
+    "project",
+    "file",
+    "ref",
+    "template",
+    "remote",
+    "component",
+    "inputs",
+    "rules",
+    "integrity",
+];
 
 /// Reads `trigger`. What cannot be honoured goes to `refused`.
 pub(crate) fn trigger(
@@ -15,7 +32,8 @@ pub(crate) fn trigger(
     refused: &mut Vec<CompileError>,
 ) -> Option<Trigger> {
     if let Some(project) = node.as_text() {
-        return Some(Trigger { target: project_target(project.to_owned(), None), depend: false });
+        let target = project_target(project.to_owned(), None);
+        return Some(Trigger { target, depend: false, forward: Forward::default() });
     }
     if node.as_map().is_none() {
         check.error(&node.span, format!("{location} config should be a hash or a string"));
@@ -24,10 +42,8 @@ pub(crate) fn trigger(
     let map =
         check.hash(node, location, &["project", "branch", "include", "strategy", "forward", "inputs"])?;
     let depend = check.one_of(map, "strategy", location, &["depend", "mirror"]).is_some();
-    forward(check, map, location);
-    if let Some(entry) = map.entry("inputs").filter(|entry| !entry.value.is_null()) {
-        refused.push(CompileError::new(&entry.key_span, format!("{location}:inputs is not supported yet")));
-    }
+    let forward = forward(check, map, location);
+    let inputs = inputs(check, map, location);
     let target = match (map.get("project"), map.get("include")) {
         (Some(_), Some(_)) => {
             let message = format!("{location} config these keys cannot be used together: project, include");
@@ -38,37 +54,54 @@ pub(crate) fn trigger(
             let branch = check.text(map, "branch", location);
             project_target(check.text(map, "project", location)?, branch)
         }
-        (None, Some(include)) => child(check, include, &format!("{location}:include"), refused)?,
+        (None, Some(include)) => child(check, include, &format!("{location}:include"), &inputs, refused)?,
         (None, None) => {
             check.error(&node.span, format!("{location} config must specify either project or include"));
             return None;
         }
     };
-    Some(Trigger { target, depend })
+    Some(Trigger { target, depend, forward })
 }
 
 fn project_target(project: String, branch: Option<String>) -> TriggerTarget {
     TriggerTarget::Project { project, branch }
 }
 
-fn forward(check: &mut Check, map: &Map, location: &str) {
+fn forward(check: &mut Check, map: &Map, location: &str) -> Forward {
     let location = format!("{location}:forward");
     let Some(forward) = map
         .get("forward")
         .and_then(|node| check.hash(node, &location, &["yaml_variables", "pipeline_variables"]))
     else {
-        return;
+        return Forward::default();
     };
-    check.flag(forward, "yaml_variables", &location);
-    check.flag(forward, "pipeline_variables", &location);
-    check.ignore("trigger:forward");
+    let default = Forward::default();
+    Forward {
+        yaml_variables: check.flag(forward, "yaml_variables", &location).unwrap_or(default.yaml_variables),
+        pipeline_variables: check
+            .flag(forward, "pipeline_variables", &location)
+            .unwrap_or(default.pipeline_variables),
+    }
 }
 
-/// The files of a child pipeline.
+/// Values for `spec:inputs` of what is started.
+fn inputs(check: &mut Check, map: &Map, location: &str) -> serde_json::Map<String, Value> {
+    let Some(node) = map.get("inputs") else { return serde_json::Map::new() };
+    match node.to_json() {
+        Some(Value::Object(inputs)) => inputs,
+        _ => {
+            check.error(&node.span, format!("{location} inputs should be a hash"));
+            serde_json::Map::new()
+        }
+    }
+}
+
+/// The files of a child pipeline. What the whole trigger is told, every file is told.
 fn child(
     check: &mut Check,
     node: &Node,
     location: &str,
+    inputs_of_all: &serde_json::Map<String, Value>,
     refused: &mut Vec<CompileError>,
 ) -> Option<TriggerTarget> {
     let single = [node.clone()];
@@ -77,36 +110,61 @@ fn child(
         check.error(&node.span, format!("{location} config is too long (maximum is {MAX_INCLUDES})"));
         return None;
     }
+    if items.is_empty() {
+        check.error(&node.span, format!("{location} config can't be blank"));
+        return None;
+    }
     let mut files = Vec::new();
     for item in items {
         if let Some(text) = item.as_text() {
-            files.push(text.to_owned());
+            files.push(ChildInclude { inputs: inputs_of_all.clone(), ..ChildInclude::from(text) });
             continue;
         }
-        let keys = [
-            "local",
-            "artifact",
-            "job",
-            "project",
-            "file",
-            "ref",
-            "template",
-            "remote",
-            "component",
-            "inputs",
-            "rules",
-            "integrity",
-        ];
-        let map = check.hash(item, location, &keys)?;
-        for key in ["artifact", "project", "template", "remote", "component", "inputs", "rules"] {
-            if let Some(entry) = map.entry(key).filter(|entry| !entry.value.is_null()) {
-                refused.push(CompileError::new(
-                    &entry.key_span,
-                    format!("{location}:{key} is not supported yet"),
-                ));
-            }
+        let map = check.hash(item, location, &KEYS)?;
+        if let Some(entry) = map.entry("rules").filter(|entry| !entry.value.is_null()) {
+            let message = format!("{location}:rules is not supported yet");
+            refused.push(CompileError::new(&entry.key_span, message));
         }
-        files.extend(check.text(map, "local", location));
+        let mut inputs = inputs_of_all.clone();
+        inputs.extend(self::inputs(check, map, location));
+        files.push(ChildInclude { source: source(check, item, map, location)?, inputs });
     }
     Some(TriggerTarget::Include(files))
+}
+
+fn source(check: &mut Check, item: &Node, map: &Map, location: &str) -> Option<ChildSource> {
+    let given: Vec<&str> = KINDS.into_iter().filter(|kind| map.get(kind).is_some()).collect();
+    let [kind] = given[..] else {
+        let list = KINDS.join(", ");
+        check.error(&item.span, format!("{location} config must use exactly one of these keys: {list}"));
+        return None;
+    };
+    let text = check.text(map, kind, location)?;
+    Some(match kind {
+        "local" => ChildSource::Local(text),
+        "artifact" => {
+            let Some(job) = check.text(map, "job", location) else {
+                check.error(
+                    &item.span,
+                    format!("{location} config must specify the job where to fetch the artifact from"),
+                );
+                return None;
+            };
+            ChildSource::Artifact { artifact: text, job }
+        }
+        "project" => {
+            let Some(files) = check.text_or_texts(map, "file", location).filter(|files| !files.is_empty())
+            else {
+                check.error(
+                    &item.span,
+                    format!("{location} config must specify the file where to fetch the config from"),
+                );
+                return None;
+            };
+            ChildSource::Project { project: text, files, git_ref: check.text(map, "ref", location) }
+        }
+        "remote" => ChildSource::Remote(text),
+        "template" => ChildSource::Template(text),
+        _ => ChildSource::Component(text),
+    })
 }

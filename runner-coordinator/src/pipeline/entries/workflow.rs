@@ -9,6 +9,8 @@ use super::super::yaml::Node;
 pub(crate) struct Workflow {
     pub(crate) name: Option<String>,
     pub(crate) rules: Option<Vec<Rule>>,
+    /// `auto_cancel:on_job_failure: all`.
+    pub(crate) cancel_on_failure: bool,
 }
 
 /// Reads `workflow`.
@@ -22,21 +24,19 @@ pub(crate) fn workflow(check: &mut Check, node: &Node) -> Workflow {
     {
         check.error(&node.span, "workflow name is too long (maximum is 255 characters)");
     }
-    if let Some(node) = map.get("auto_cancel") {
-        auto_cancel(check, node);
-    }
+    let cancel_on_failure =
+        map.get("auto_cancel").and_then(|node| auto_cancel(check, node, "workflow:auto_cancel"));
     Workflow {
         name,
         rules: map.get("rules").map(|node| parse_rules(check, node, "workflow:rules", RulesOf::Workflow)),
+        cancel_on_failure: cancel_on_failure.unwrap_or_default(),
     }
 }
 
-/// `on_new_commit` is about older pipelines and says nothing here.
-fn auto_cancel(check: &mut Check, node: &Node) {
-    let location = "workflow:auto_cancel";
-    let Some(map) = check.hash(node, location, &["on_new_commit", "on_job_failure"]) else { return };
+/// Reads `auto_cancel`: whether the first failure cancels everything else, if that is said. `on_new_commit` is about older
+/// pipelines and says nothing here. <https://docs.gitlab.com/ci/yaml/#workflowauto_cancelon_job_failure>
+pub(crate) fn auto_cancel(check: &mut Check, node: &Node, location: &str) -> Option<bool> {
+    let map = check.hash(node, location, &["on_new_commit", "on_job_failure"])?;
     check.one_of(map, "on_new_commit", location, &["conservative", "interruptible", "none"]);
-    if check.one_of(map, "on_job_failure", location, &["none", "all"]).as_deref() == Some("all") {
-        check.ignore("workflow:auto_cancel:on_job_failure");
-    }
+    check.one_of(map, "on_job_failure", location, &["none", "all"]).map(|when| when == "all")
 }

@@ -23,14 +23,8 @@ impl Evaluation<'_> {
     /// The job as it takes part; `None` when it does not.
     pub(super) fn decide(&self, planned: &Planned) -> Result<Option<Job>, CompileError> {
         let draft = &planned.draft;
-        let inherited: Vec<Variable> = self
-            .root_variables
-            .iter()
-            .filter(|variable| draft.inherit_variables.allows(&variable.key))
-            .cloned()
-            .collect();
         let mut job = planned.job.clone();
-        job.variables = merge(&merge(&inherited, &draft.variables), &planned.matrix);
+        job.variables = self.variables(planned);
         let scope = self.scope(&job)?;
         let Some(rules) = &draft.rules else {
             let in_pipeline =
@@ -44,6 +38,24 @@ impl Evaluation<'_> {
             }
             _ => Ok(None),
         }
+    }
+
+    /// The variables that the rules of a job see.
+    pub(super) fn scope_of(&self, planned: &Planned) -> Result<Scope, CompileError> {
+        let mut job = planned.job.clone();
+        job.variables = self.variables(planned);
+        self.scope(&job)
+    }
+
+    fn variables(&self, planned: &Planned) -> Vec<Variable> {
+        let draft = &planned.draft;
+        let inherited: Vec<Variable> = self
+            .root_variables
+            .iter()
+            .filter(|variable| draft.inherit_variables.allows(&variable.key))
+            .cloned()
+            .collect();
+        merge(&merge(&inherited, &draft.variables), &planned.matrix)
     }
 
     fn first_match<'r>(

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use super::super::config::Config;
 use super::super::context::{Facts, Unsupported};
 use super::super::entries::variables::merge;
-use super::super::error::{CompileError, CompileErrors};
+use super::super::error::{Code, CompileError, CompileErrors};
 use super::super::expand::Scope;
 use super::super::job::{Job, Variable};
-use super::super::rules::{RuleWhen, World};
+use super::super::rules::{Rule, RuleWhen, World};
 use super::super::span::Span;
 use super::super::stages::{POST, PRE};
 use super::super::{Pipeline, graph};
@@ -45,9 +45,21 @@ impl Config {
     /// [`EvaluateError::Invalid`] when a job needs one that the rules left out, when variables refer to each other in a
     /// circle, or when a job that takes part uses a keyword that cannot be honoured here.
     pub fn evaluate(&self, facts: &Facts) -> Result<Pipeline, EvaluateError> {
-        let world = World::new(&self.tracked, facts.changed_files.as_deref(), &facts.changed_since);
-        let workflow_variables = self.workflow_variables(facts, &world)?;
-        let root_variables = merge(&self.variables, &workflow_variables);
+        self.evaluated(facts).map_err(|error| match error {
+            EvaluateError::Invalid(errors) => {
+                EvaluateError::Invalid(errors.or_code(Code::Rules).explain(&self.origin))
+            }
+            other => other,
+        })
+    }
+
+    fn evaluated(&self, facts: &Facts) -> Result<Pipeline, EvaluateError> {
+        let mut world = World::new(&self.tracked, facts.changed_files.as_deref(), &facts.changed_since);
+        world.foreign = Some(&self.foreign);
+        let rule = self.workflow_rule(facts, &world)?;
+        let root_variables = merge(&self.variables, rule.map_or(&[], |rule| &rule.variables));
+        let cancel_on_failure =
+            rule.and_then(|rule| rule.cancel_on_failure).unwrap_or(self.workflow.cancel_on_failure);
         let name = match &self.workflow.name {
             Some(name) => {
                 let name = self.pipeline_scope(facts, &root_variables)?.expand(name).trim().to_owned();
@@ -97,25 +109,33 @@ impl Config {
         errors.dedup();
         CompileErrors::check(errors)?;
         notes.extend(world.into_notes());
-        Ok(Pipeline { name, stages: self.stages.clone(), jobs, notes })
+        Ok(Pipeline { name, stages: self.stages.clone(), jobs, cancel_on_failure, notes })
     }
 
-    /// Variables of the workflow rule that matches first; without `workflow:rules` none.
-    fn workflow_variables(&self, facts: &Facts, world: &World<'_>) -> Result<Vec<Variable>, EvaluateError> {
-        let Some(rules) = &self.workflow.rules else { return Ok(Vec::new()) };
+    /// The workflow rule that matches first; `None` without `workflow:rules`.
+    pub(super) fn workflow_rule(
+        &self,
+        facts: &Facts,
+        world: &World<'_>,
+    ) -> Result<Option<&Rule>, EvaluateError> {
+        let Some(rules) = &self.workflow.rules else { return Ok(None) };
         let scope = self.pipeline_scope(facts, &self.variables)?;
         for rule in rules {
             if rule.clauses.hold(&scope, world)? {
                 return match rule.when {
                     Some(RuleWhen::Never) => Err(EvaluateError::FilteredByWorkflow),
-                    _ => Ok(rule.variables.clone()),
+                    _ => Ok(Some(rule)),
                 };
             }
         }
         Err(EvaluateError::FilteredByWorkflow)
     }
 
-    fn pipeline_scope(&self, facts: &Facts, root_variables: &[Variable]) -> Result<Scope, CompileError> {
+    pub(super) fn pipeline_scope(
+        &self,
+        facts: &Facts,
+        root_variables: &[Variable],
+    ) -> Result<Scope, CompileError> {
         let (user, predefined) = split_user(&facts.predefined);
         let variables = predefined
             .into_iter()

@@ -16,40 +16,54 @@ pub(super) fn lets_in(
 ) -> Result<bool, CompileError> {
     if let Some(only) = only {
         let clauses = clauses(only, facts, scope, world)?;
-        if clauses.contains(&false) {
+        if clauses.iter().any(|(_, holds)| !holds) {
             return Ok(false);
         }
     }
     match except {
-        Some(except) => Ok(!clauses(except, facts, scope, world)?.contains(&true)),
+        Some(except) => Ok(!clauses(except, facts, scope, world)?.iter().any(|(_, holds)| *holds)),
         None => Ok(true),
     }
 }
 
-/// One verdict for each key that is given.
-fn clauses(
+/// One verdict for each key that is given, with the key and its values in words.
+pub(super) fn clauses(
     policy: &Policy,
     facts: &Facts,
     scope: &Scope,
     world: &World<'_>,
-) -> Result<Vec<bool>, CompileError> {
+) -> Result<Vec<(String, bool)>, CompileError> {
     let mut verdicts = Vec::new();
     if let Some(refs) = &policy.refs {
-        verdicts.push(refs.iter().any(|pattern| pattern.matches(facts)));
+        let names: Vec<String> = refs.iter().map(RefPattern::to_string).collect();
+        let holds = refs.iter().any(|pattern| pattern.matches(facts));
+        verdicts.push((format!("refs {}", names.join(", ")), holds));
     }
     if let Some(variables) = &policy.variables {
-        verdicts.push(variables.iter().any(|expression| expression.holds(scope)));
+        let texts: Vec<&str> = variables.iter().map(|expression| expression.text()).collect();
+        let holds = variables.iter().any(|expression| expression.holds(scope));
+        verdicts.push((format!("variables {}", texts.join(", ")), holds));
     }
     if let Some(changes) = &policy.changes {
         // Only pushes and merge requests have something to compare with.
         let comparable = matches!(facts.source.as_str(), "push" | "merge_request_event");
-        verdicts.push(!comparable || changes.hold(scope, world)?);
+        let holds = !comparable || changes.hold(scope, world)?;
+        verdicts.push((format!("changes {}", changes.paths.join(", ")), holds));
     }
     if policy.kubernetes {
         // No cluster is connected here.
-        verdicts.push(false);
+        verdicts.push(("kubernetes active".to_owned(), false));
     }
     Ok(verdicts)
+}
+
+impl std::fmt::Display for RefPattern {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.project {
+            Some(project) => write!(f, "{}@{project}", self.name),
+            None => f.write_str(&self.name),
+        }
+    }
 }
 
 impl RefPattern {

@@ -8,6 +8,12 @@ use super::pattern::Pattern;
 pub(crate) trait Lookup {
     /// Value of a variable; `None` when it is not defined.
     fn variable(&self, name: &str) -> Option<&str>;
+
+    /// Text of an input; only the rules of inputs know any.
+    fn input(&self, name: &str) -> Option<&str> {
+        let _ = name;
+        None
+    }
 }
 
 /// What a part of an expression is worth.
@@ -36,6 +42,9 @@ impl Term {
         match self {
             Self::Variable(name) => {
                 variables.variable(name).map_or(Worth::Null, |value| Worth::Text(value.to_owned()))
+            }
+            Self::Input(name) => {
+                variables.input(name).map_or(Worth::Null, |value| Worth::Text(value.to_owned()))
             }
             Self::Text(text) => Worth::Text(text.clone()),
             Self::Pattern(pattern) => Worth::Pattern(pattern.clone()),

@@ -10,6 +10,7 @@ pub(super) enum Token {
     Open,
     Close,
     Variable(String),
+    Input(String),
     Text(String),
     Pattern(Pattern),
     Null,
@@ -27,12 +28,12 @@ pub(super) enum Comparison {
     NoMatch,
 }
 
-/// All tokens, or what cannot be read.
-pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
+/// All tokens, or what cannot be read. `inputs`: whether `$[[ inputs.x ]]` may occur.
+pub(super) fn tokens(text: &str, inputs: bool) -> Result<Vec<Token>, String> {
     let mut rest = text.trim_start();
     let mut tokens = Vec::new();
     while !rest.is_empty() {
-        let (token, length) = next(rest)?;
+        let (token, length) = next(rest, inputs)?;
         tokens.push(token);
         if tokens.len() > MAX_TOKENS {
             return Err(format!("more than {MAX_TOKENS} tokens"));
@@ -42,7 +43,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-fn next(rest: &str) -> Result<(Token, usize), String> {
+fn next(rest: &str, inputs: bool) -> Result<(Token, usize), String> {
     const FIXED: [(&str, Token); 11] = [
         ("(", Token::Open),
         (")", Token::Close),
@@ -62,6 +63,7 @@ fn next(rest: &str) -> Result<(Token, usize), String> {
         }
     }
     let token = match rest.chars().next() {
+        Some('$') if inputs && rest.starts_with("$[[") => input(rest),
         Some('$') => variable(rest),
         Some(quote @ ('"' | '\'')) => quoted(rest, quote),
         Some('/') => match Pattern::prefix(rest) {
@@ -83,6 +85,12 @@ fn variable(rest: &str) -> Option<(Token, usize)> {
     let name: String = rest.chars().skip(1).take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
     let length = name.len() + 1;
     (!name.is_empty()).then_some((Token::Variable(name), length))
+}
+
+fn input(rest: &str) -> Option<(Token, usize)> {
+    let end = rest.find("]]")?;
+    let name = rest.get(3..end)?.trim().strip_prefix("inputs.")?;
+    Some((Token::Input(name.to_owned()), end + 2))
 }
 
 fn quoted(rest: &str, quote: char) -> Option<(Token, usize)> {

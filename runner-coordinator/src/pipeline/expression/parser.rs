@@ -7,11 +7,13 @@ use super::pattern::Pattern;
 #[derive(Debug, Clone)]
 pub(crate) struct Expression {
     pub(super) root: Term,
+    text: Box<str>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) enum Term {
     Variable(String),
+    Input(String),
     Text(String),
     Pattern(Pattern),
     Null,
@@ -24,11 +26,45 @@ pub(super) enum Term {
 impl Expression {
     /// Parses an expression; on failure says what is wrong with it.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let mut parser = Parser { tokens: tokens(text)?, at: 0 };
+        Self::of(text, tokens(text, false)?)
+    }
+
+    /// The same for the rules of inputs, which may refer to other inputs.
+    pub(crate) fn parse_with_inputs(text: &str) -> Result<Self, String> {
+        Self::of(text, tokens(text, true)?)
+    }
+
+    /// The expression as written.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Names of the variables in it, each once, in order.
+    pub(crate) fn variables(&self) -> Vec<&str> {
+        let mut names = Vec::new();
+        self.root.collect(&mut names);
+        names
+    }
+
+    fn of(text: &str, tokens: Vec<Token>) -> Result<Self, String> {
+        let mut parser = Parser { tokens, at: 0 };
         let root = parser.or()?;
         match parser.peek() {
-            None => Ok(Self { root }),
+            None => Ok(Self { root, text: text.into() }),
             Some(_) => Err("an operator such as && is missing".to_owned()),
+        }
+    }
+}
+
+impl Term {
+    fn collect<'t>(&'t self, names: &mut Vec<&'t str>) {
+        match self {
+            Self::Variable(name) if !names.contains(&name.as_str()) => names.push(name),
+            Self::Compare(_, left, right) | Self::And(left, right) | Self::Or(left, right) => {
+                left.collect(names);
+                right.collect(names);
+            }
+            _ => {}
         }
     }
 }
@@ -83,6 +119,7 @@ impl Parser {
                 }
             }
             Some(Token::Variable(name)) => Ok(Term::Variable(name)),
+            Some(Token::Input(name)) => Ok(Term::Input(name)),
             Some(Token::Text(text)) => Ok(Term::Text(text)),
             Some(Token::Pattern(pattern)) => Ok(Term::Pattern(pattern)),
             Some(Token::Null) => Ok(Term::Null),

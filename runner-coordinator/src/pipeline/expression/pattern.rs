@@ -43,6 +43,12 @@ impl Pattern {
             .map_err(|error| error.to_string().lines().last().unwrap_or("invalid pattern").to_owned())
     }
 
+    /// What the first group of the last match holds, or the whole match without a group.
+    pub(crate) fn last_group<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let captures = self.regex.captures_iter(text).last()?;
+        captures.get(1).or_else(|| captures.get(0)).map(|found| found.as_str())
+    }
+
     /// Whether the pattern is found anywhere in `text`.
     pub(crate) fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)

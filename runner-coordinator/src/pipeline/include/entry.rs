@@ -2,6 +2,7 @@
 
 use super::super::error::CompileError;
 use super::super::expand::Scope;
+use super::super::job::{ChildInclude, ChildSource};
 use super::super::span::Span;
 use super::super::suggest;
 use super::super::yaml::{Entry, Map, Node};
@@ -39,7 +40,7 @@ pub(crate) enum Kind {
     Local(String),
     Project { project: String, files: Vec<String>, git_ref: Option<String> },
     Component(String),
-    Remote(String),
+    Remote { url: String, integrity: Option<String> },
     Template(String),
     Artifact { artifact: String, job: Option<String> },
 }
@@ -54,13 +55,61 @@ impl Kind {
                 format!("include:project {project}, file {}{git_ref}", files.join(", "))
             }
             Self::Component(address) => format!("include:component {address}"),
-            Self::Remote(url) => format!("include:remote {url}"),
+            Self::Remote { url, .. } => format!("include:remote {url}"),
             Self::Template(name) => format!("include:template {name}"),
             Self::Artifact { artifact, job } => {
                 let job = job.as_ref().map_or(String::new(), |job| format!(" of job {job}"));
                 format!("include:artifact {artifact}{job}")
             }
         }
+    }
+
+    /// What the user can do to have the file here.
+    pub(crate) fn how_to_get(&self) -> String {
+        match self {
+            Self::Local(_) => "the path starts at the root of the repository".to_owned(),
+            Self::Project { project, .. } => {
+                format!("name a checkout of it with --project {project}=DIR, or leave it out with --skip-missing-includes")
+            }
+            Self::Component(address) => {
+                let path = address.split_once('@').map_or(address.as_str(), |(path, _)| path);
+                let project = path.split_once('/').and_then(|(_, rest)| rest.rsplit_once('/'));
+                let project = project.map_or("group/project", |(project, _)| project);
+                format!("name a checkout of it with --project {project}=DIR, or leave it out with --skip-missing-includes")
+            }
+            Self::Remote { .. } => {
+                "see that it can be reached (without --offline), or leave it out with --skip-missing-includes".to_owned()
+            }
+            Self::Template(_) => {
+                "name a folder of templates with --templates DIR, or leave it out with --skip-missing-includes".to_owned()
+            }
+            Self::Artifact { .. } => "include:artifact is only allowed in trigger:include".to_owned(),
+        }
+    }
+}
+
+impl Include {
+    /// An entry of `trigger:include`; its texts are expanded here.
+    pub(crate) fn of_child(child: &ChildInclude, scope: &Scope, span: &Span) -> Self {
+        let kind = match &child.source {
+            ChildSource::Local(path) => Kind::Local(scope.expand(path)),
+            ChildSource::Artifact { artifact, job } => {
+                Kind::Artifact { artifact: scope.expand(artifact), job: Some(scope.expand(job)) }
+            }
+            ChildSource::Project { project, files, git_ref } => Kind::Project {
+                project: scope.expand(project),
+                files: files.iter().map(|file| scope.expand(file)).collect(),
+                git_ref: git_ref.as_ref().map(|git_ref| scope.expand(git_ref)),
+            },
+            ChildSource::Remote(url) => Kind::Remote { url: scope.expand(url), integrity: None },
+            ChildSource::Template(name) => Kind::Template(scope.expand(name)),
+            ChildSource::Component(address) => Kind::Component(scope.expand(address)),
+        };
+        let inputs = (!child.inputs.is_empty()).then(|| Entry {
+            key_span: span.clone(),
+            value: Node::from_json(&child.inputs.clone().into(), span),
+        });
+        Self { kind, rules: None, inputs, span: span.clone() }
     }
 }
 
@@ -76,7 +125,7 @@ fn entry(node: &Node, scope: &Scope) -> Result<Include, CompileError> {
     if let Some(text) = node.as_text() {
         let text = scope.expand(text);
         let kind = if text.starts_with("http://") || text.starts_with("https://") {
-            Kind::Remote(text)
+            Kind::Remote { url: text, integrity: None }
         } else {
             Kind::Local(text)
         };
@@ -125,7 +174,7 @@ fn kind(key: &str, map: &Map, scope: &Scope, span: &Span) -> Result<Kind, Compil
         "local" => Kind::Local(value),
         "project" => Kind::Project { project: value, files: files(map, scope, span)?, git_ref: text("ref")? },
         "artifact" => Kind::Artifact { artifact: value, job: text("job")? },
-        "remote" => Kind::Remote(value),
+        "remote" => Kind::Remote { url: value, integrity: text("integrity")? },
         "template" => Kind::Template(value),
         _ => Kind::Component(value),
     })

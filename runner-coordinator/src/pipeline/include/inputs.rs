@@ -1,12 +1,15 @@
 //! `spec:inputs`: what a file wants to be told, and the values that it gets. <https://docs.gitlab.com/ci/inputs/>
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use indexmap::IndexMap;
 
 use super::super::error::CompileError;
-use super::super::expression::Pattern;
+use super::super::expand::Scope;
+use super::super::expression::{Expression, Lookup, Pattern};
 use super::super::span::Span;
+use super::super::suggest;
 use super::super::yaml::{self, Entry, Map, Node, Value};
 
 const MAX_OPTIONS: usize = 50;
@@ -71,26 +74,79 @@ enum Kind {
     Array,
 }
 
+/// What a header says.
+#[derive(Debug, Default)]
+pub(super) struct Spec<'h> {
+    inputs: Option<&'h Map>,
+    /// Whether the file wants to know about itself as a component.
+    component: bool,
+}
+
+impl Spec<'_> {
+    /// Whether `$[[ component.… ]]` may be used.
+    pub(super) fn knows_component(&self) -> bool {
+        self.component
+    }
+}
+
 /// The values for a file with this header. `span` is where the file is included.
-pub(super) fn values(header: &Node, given: Given<'_>, span: &Span) -> Result<Values, CompileError> {
-    let declared = declarations(header)?;
+pub(super) fn values(
+    spec: &Spec<'_>,
+    given: Given<'_>,
+    scope: &Scope,
+    span: &Span,
+) -> Result<Values, CompileError> {
+    let declared = spec.inputs;
     let unknown: Vec<String> = given
         .names()?
         .into_iter()
         .filter(|name| declared.is_none_or(|map| map.entry(name).is_none()))
         .collect();
     if !unknown.is_empty() {
-        return Err(CompileError::new(span, format!("unknown input arguments: {}", unknown.join(", "))));
+        let error = CompileError::new(span, format!("unknown input arguments: {}", unknown.join(", ")));
+        let known: Vec<&str> = declared.into_iter().flat_map(Map::iter).map(|(name, _)| &**name).collect();
+        let unknown: Vec<&str> = unknown.iter().map(String::as_str).collect();
+        let fallback = format!("the file knows these inputs: {}", known.join(", "));
+        return Err(error.help(suggest::closest_of(&unknown, &known, &fallback)));
     }
+    // Inputs with rules depend on those without.
+    let has_rules = |entry: &Entry| entry.value.as_map().is_some_and(|map| map.get("rules").is_some());
     let mut values = Values::new();
-    for (name, entry) in declared.into_iter().flat_map(Map::iter) {
-        values.insert(name.clone(), value(name, entry, given, span)?);
+    for with_rules in [false, true] {
+        for (name, entry) in declared.into_iter().flat_map(Map::iter) {
+            if has_rules(entry) == with_rules {
+                let value = value(name, entry, given, &Known { scope, values: &values }, span)?;
+                values.insert(name.clone(), value);
+            }
+        }
     }
     Ok(values)
 }
 
-/// `spec:inputs` of a header.
-fn declarations(header: &Node) -> Result<Option<&Map>, CompileError> {
+/// What the rules of inputs can refer to: variables, and inputs without rules.
+struct Known<'k> {
+    scope: &'k Scope,
+    values: &'k Values,
+}
+
+/// The texts of [`Known`].
+struct Texts<'k> {
+    scope: &'k Scope,
+    inputs: HashMap<&'k str, String>,
+}
+
+impl Lookup for Texts<'_> {
+    fn variable(&self, name: &str) -> Option<&str> {
+        self.scope.variable(name)
+    }
+
+    fn input(&self, name: &str) -> Option<&str> {
+        self.inputs.get(name).map(String::as_str)
+    }
+}
+
+/// Reads a header.
+pub(super) fn spec(header: &Node) -> Result<Spec<'_>, CompileError> {
     let not_a_header = || {
         CompileError::new(
             &header.span,
@@ -107,22 +163,44 @@ fn declarations(header: &Node) -> Result<Option<&Map>, CompileError> {
         )
         .help("a line `---` makes a header of what stands above it; a header holds `spec` only"));
     }
-    let Some(spec) = map.get("spec") else { return Ok(None) };
+    let Some(spec) = map.get("spec") else { return Ok(Spec::default()) };
     let spec =
         spec.as_map().ok_or_else(|| CompileError::new(&spec.span, "header:spec config should be a hash"))?;
-    if let Some((key, entry)) = spec.iter().find(|(key, _)| &***key != "inputs" && &***key != "description") {
+    if let Some((key, entry)) =
+        spec.iter().find(|(key, _)| !["inputs", "description", "component"].contains(&&***key))
+    {
         return Err(CompileError::new(&entry.key_span, format!("header:spec:{key} is not supported yet")));
     }
-    match spec.get("inputs") {
-        None => Ok(None),
-        Some(inputs) => match inputs.as_map() {
-            Some(map) => Ok(Some(map)),
-            None => Err(CompileError::new(&inputs.span, "header:spec:inputs config should be a hash")),
-        },
-    }
+    let component = match spec.get("component") {
+        None => false,
+        Some(node) => {
+            let known =
+                |node: &Node| matches!(node.as_text(), Some("name" | "sha" | "version" | "reference"));
+            if !node.as_list().is_some_and(|items| items.iter().all(known)) {
+                let message =
+                    "header:spec:component config should be an array of: name, sha, version, reference";
+                return Err(CompileError::new(&node.span, message));
+            }
+            true
+        }
+    };
+    let inputs =
+        match spec.get("inputs") {
+            None => None,
+            Some(inputs) => Some(inputs.as_map().ok_or_else(|| {
+                CompileError::new(&inputs.span, "header:spec:inputs config should be a hash")
+            })?),
+        };
+    Ok(Spec { inputs, component })
 }
 
-fn value(name: &str, entry: &Entry, given: Given<'_>, span: &Span) -> Result<Node, CompileError> {
+fn value(
+    name: &str,
+    entry: &Entry,
+    given: Given<'_>,
+    known: &Known<'_>,
+    span: &Span,
+) -> Result<Node, CompileError> {
     let empty = Map::default();
     let location = format!("header:spec:inputs:{name}");
     let spec = match (&entry.value.value, entry.value.as_map()) {
@@ -136,14 +214,12 @@ fn value(name: &str, entry: &Entry, given: Given<'_>, span: &Span) -> Result<Nod
         let message = format!("{location} config contains unknown keys: {}", unknown.join(", "));
         return Err(CompileError::new(&entry.value.span, message));
     }
-    if let Some(rules) = spec.entry("rules").filter(|rules| !rules.value.is_null()) {
-        return Err(CompileError::new(&rules.key_span, format!("{location}:rules is not supported yet")));
-    }
+    let rule = matching_rule(spec, known, &location)?;
     let kind = Kind::parse(spec, &location)?;
     let wrong = |span: &Span, text: String| CompileError::new(span, format!("`{name}` input: {text}"));
     let (node, role) = match given.node(name, kind, span)? {
         Some(node) => (node, "provided"),
-        None => match spec.entry("default") {
+        None => match rule.and_then(|rule| rule.entry("default")).or_else(|| spec.entry("default")) {
             Some(default) => (default.value.clone(), "default"),
             None => return Err(wrong(span, "required value has not been provided".to_owned())),
         },
@@ -151,14 +227,50 @@ fn value(name: &str, entry: &Entry, given: Given<'_>, span: &Span) -> Result<Nod
     if !kind.fits(&node) {
         return Err(wrong(&node.span, format!("{role} value is not {}", kind.article())));
     }
-    allowed(spec, &node, kind, role).map_err(|text| wrong(&node.span, text))?;
+    let options = rule.and_then(|rule| rule.get("options")).or_else(|| spec.get("options"));
+    allowed(spec, options, &node, kind, role).map_err(|text| wrong(&node.span, text))?;
     Ok(node)
 }
 
+/// The first of an input's rules that holds: it says which options and which default there are.
+fn matching_rule<'s>(
+    spec: &'s Map,
+    known: &Known<'_>,
+    location: &str,
+) -> Result<Option<&'s Map>, CompileError> {
+    let Some(rules) = spec.get("rules") else { return Ok(None) };
+    let location = format!("{location}:rules");
+    let wrong = |node: &Node, text: &str| CompileError::new(&node.span, format!("{location} {text}"));
+    let items = rules.as_list().ok_or_else(|| wrong(rules, "config should be an array of hashes"))?;
+    let inputs =
+        known.values.iter().map(|(name, node)| (&**name, node.scalar_text().unwrap_or_default())).collect();
+    let texts = Texts { scope: known.scope, inputs };
+    let mut first = None;
+    for item in items {
+        let map = item.as_map().ok_or_else(|| wrong(item, "config should be an array of hashes"))?;
+        if let Some((key, _)) = map.iter().find(|(key, _)| !["if", "options", "default"].contains(&&***key)) {
+            return Err(wrong(item, &format!("config contains unknown keys: {key}")));
+        }
+        let holds = match map.get("if") {
+            None => true,
+            Some(node) => {
+                let text = node.as_text().ok_or_else(|| wrong(node, "if invalid expression syntax"))?;
+                let expression = Expression::parse_with_inputs(text)
+                    .map_err(|reason| wrong(node, "if invalid expression syntax").help(reason))?;
+                expression.holds(&texts)
+            }
+        };
+        if holds && first.is_none() {
+            first = Some(map);
+        }
+    }
+    Ok(first)
+}
+
 /// Checks `options` and `regex`.
-fn allowed(spec: &Map, node: &Node, kind: Kind, role: &str) -> Result<(), String> {
+fn allowed(spec: &Map, options: Option<&Node>, node: &Node, kind: Kind, role: &str) -> Result<(), String> {
     let text = node.scalar_text().unwrap_or_default();
-    if let Some(options) = spec.get("options") {
+    if let Some(options) = options {
         let options = options.as_list().ok_or("options must be an array")?;
         if options.len() > MAX_OPTIONS {
             return Err(format!("cannot define more than {MAX_OPTIONS} options"));

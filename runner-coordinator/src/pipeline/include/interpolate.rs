@@ -8,8 +8,9 @@ use regex::{Captures, Regex};
 use super::super::error::CompileError;
 use super::super::expand::Scope;
 use super::super::span::Span;
+use super::super::suggest;
 use super::super::yaml::{Entry, MAX_DEPTH, Map, Node, Value};
-use super::inputs::Values;
+use super::inputs;
 
 #[expect(clippy::expect_used, reason = "the patterns are constants")]
 static BLOCK: LazyLock<Regex> =
@@ -26,8 +27,37 @@ const MAX_FUNCTIONS: usize = 3;
 /// All texts that are inserted into one file, in bytes.
 const MAX_INSERTED: usize = 8 * 1024 * 1024;
 
+/// What blocks are replaced by.
+#[derive(Debug)]
+pub(super) struct Values<'v> {
+    pub(super) inputs: inputs::Values,
+    /// What the file may know about itself.
+    pub(super) component: Option<&'v Component>,
+}
+
+/// What a component is told of itself: `$[[ component.name ]]`. <https://docs.gitlab.com/ci/components/>
+#[derive(Debug, Clone)]
+pub(super) struct Component {
+    pub(super) name: String,
+    pub(super) sha: String,
+    pub(super) version: String,
+    pub(super) reference: String,
+}
+
+impl Component {
+    fn get(&self, key: &str) -> Option<&str> {
+        Some(match key {
+            "name" => &self.name,
+            "sha" => &self.sha,
+            "version" => &self.version,
+            "reference" => &self.reference,
+            _ => return None,
+        })
+    }
+}
+
 /// Replaces every block in the keys and values of a file.
-pub(super) fn interpolate(content: &Node, values: &Values, scope: &Scope) -> Result<Node, CompileError> {
+pub(super) fn interpolate(content: &Node, values: &Values<'_>, scope: &Scope) -> Result<Node, CompileError> {
     let mut interpolation = Interpolation { values, scope, inserted: 0 };
     let result = interpolation.node(content)?;
     if result.size().depth > MAX_DEPTH {
@@ -37,7 +67,7 @@ pub(super) fn interpolate(content: &Node, values: &Values, scope: &Scope) -> Res
 }
 
 struct Interpolation<'i> {
-    values: &'i Values,
+    values: &'i Values<'i>,
     scope: &'i Scope,
     inserted: usize,
 }
@@ -117,16 +147,31 @@ impl Interpolation<'_> {
         let mut parts = block.split('|').map(str::trim);
         let access = parts.next().unwrap_or_default();
         let (context, name) = access.split_once('.').unwrap_or((access, ""));
-        match context.trim() {
-            "inputs" => {}
-            "matrix" => return Ok(None),
+        let name = name.trim();
+        let unknown = |key: &str| CompileError::new(span, format!("unknown interpolation key: `{key}`"));
+        let of_component;
+        let value = match context.trim() {
+            "inputs" => self.values.inputs.get(name).ok_or_else(|| {
+                let near = suggest::closest(name, self.values.inputs.keys().map(|key| &**key));
+                let error = unknown(name);
+                match near {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error,
+                }
+            })?,
             "component" => {
-                return Err(CompileError::new(span, format!("$[[ {access} ]] is not supported yet")));
+                let component = self.values.component.ok_or_else(|| {
+                    unknown("component").help(
+                        "only a file that is included with include:component and says `spec: {component: […]}` knows it",
+                    )
+                })?;
+                let text = component.get(name).ok_or_else(|| unknown(name))?;
+                of_component = Node::new(Value::Text(text.into()), span.clone());
+                &of_component
             }
-            other => return Err(CompileError::new(span, format!("unknown interpolation key: `{other}`"))),
-        }
-        let Some(value) = self.values.get(name.trim()) else {
-            return Err(CompileError::new(span, format!("unknown interpolation key: `{}`", name.trim())));
+            // Replaced where needs are resolved, and in steps when they run.
+            "matrix" | "job" | "needs" => return Ok(None),
+            other => return Err(unknown(other)),
         };
         let functions: Vec<&str> = parts.collect();
         if functions.len() > MAX_FUNCTIONS {

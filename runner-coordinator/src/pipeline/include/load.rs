@@ -1,22 +1,28 @@
 //! Loading the root file and everything that it includes.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use super::super::context::Context;
-use super::super::error::CompileError;
+use super::super::error::{Code, CompileError};
 use super::super::expand::Scope;
 use super::super::files::Listing;
+use super::super::foreign::Home;
 use super::super::merge::{check_size, deep_merge};
 use super::super::span::Span;
 use super::super::yaml::{self, Map};
 use super::entry::{Include, Kind, entries};
 use super::inputs::{self, Given};
-use super::interpolate::interpolate;
-use super::project::Project;
+use super::interpolate::{Values, interpolate};
+use super::project::{Project, Source};
 use super::rules;
 
 /// Most files in the tree of includes.
 const MAX_INCLUDES: usize = 150;
 /// Deepest nesting of includes.
 const MAX_NESTING: usize = 50;
+/// All texts of the tree together, in bytes.
+const MAX_TEXT: usize = 32 * 1024 * 1024;
 
 /// The configuration with all includes merged.
 #[derive(Debug)]
@@ -29,67 +35,128 @@ pub(crate) struct Loaded {
     pub(crate) left_out: Vec<String>,
 }
 
+/// The files of a configuration: their texts, and where each was included first. They outlive a failure, because messages
+/// show lines of them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Sources {
+    pub(crate) texts: HashMap<Arc<str>, Arc<str>>,
+    pub(crate) included_at: HashMap<Arc<str>, Span>,
+}
+
 /// Loads the root file, follows its includes depth first and merges them: the later include wins over earlier ones, the
 /// including file over all that it includes.
-pub(crate) fn load(path: &str, files: &Listing<'_>, context: &Context) -> Result<Loaded, CompileError> {
+pub(crate) fn load(
+    path: &str,
+    files: &Listing<'_>,
+    context: &Context,
+    sources: &mut Sources,
+) -> Result<Loaded, Vec<CompileError>> {
     let start = Span { file: path.into(), line: 1, column: 1 };
-    let mut loader = Loader::new(files, context, &start)?;
-    let text = loader.read(path, &start)?.ok_or_else(|| {
-        CompileError::new(&start, format!("configuration file `{path}` does not exist"))
-            .help("write one, or name another file with --file")
-    })?;
-    let root = loader.file(path, &text, &start, Given::Texts(&context.inputs), &mut vec![path.to_owned()])?;
-    Ok(loader.loaded(root, start))
+    let mut loader = Loader::new(files, context, &start, sources)?;
+    let text = files
+        .read(path)
+        .map_err(|error| CompileError::new(&start, format!("cannot read `{path}`: {error}")))
+        .and_then(|text| {
+            text.ok_or_else(|| {
+                CompileError::new(&start, format!("configuration file `{path}` does not exist"))
+                    .help("write one, or name another file with --file")
+            })
+        })?;
+    let source = Source { name: path.to_owned(), text, home: Home::Own, component: None };
+    let root = loader.file(&source, &start, Given::Texts(&context.inputs), &mut vec![path.to_owned()]);
+    loader.loaded(root, start)
 }
 
 /// Loads several files as if one file included them.
 pub(crate) fn load_all(
-    paths: &[String],
+    includes: &[Include],
     asked_by: &Span,
     files: &Listing<'_>,
     context: &Context,
-) -> Result<Loaded, CompileError> {
-    let mut loader = Loader::new(files, context, asked_by)?;
+    sources: &mut Sources,
+) -> Result<Loaded, Vec<CompileError>> {
+    let mut loader = Loader::new(files, context, asked_by, sources)?;
+    loader.in_trigger = true;
     let mut root = Map::default();
-    for path in paths {
-        let kind = Kind::Local(loader.scope.expand(path));
-        let include = Include { kind, rules: None, inputs: None, span: asked_by.clone() };
-        loader.include(&include, &mut root, &mut Vec::new())?;
+    for include in includes {
+        if let Err(error) = loader.include(include, &Home::Own, &mut root, &mut Vec::new()) {
+            loader.errors.push(error);
+        }
     }
-    Ok(loader.loaded(root, asked_by.clone()))
+    loader.loaded(Ok(root), asked_by.clone())
 }
 
 struct Loader<'a> {
     files: &'a Listing<'a>,
     context: &'a Context,
     scope: Scope,
+    /// Whether the entries are those of a trigger job.
+    in_trigger: bool,
     count: usize,
+    bytes: usize,
     notes: Vec<String>,
     left_out: Vec<String>,
+    /// What is wrong with includes; the others are looked at all the same.
+    errors: Vec<CompileError>,
+    sources: &'a mut Sources,
 }
 
 impl<'a> Loader<'a> {
-    fn new(files: &'a Listing<'a>, context: &'a Context, start: &Span) -> Result<Self, CompileError> {
+    fn new(
+        files: &'a Listing<'a>,
+        context: &'a Context,
+        start: &Span,
+        sources: &'a mut Sources,
+    ) -> Result<Self, CompileError> {
         let scope =
             Scope::new(&context.variables).map_err(|error| CompileError::new(start, error.to_string()))?;
-        Ok(Self { files, context, scope, count: 0, notes: Vec::new(), left_out: Vec::new() })
+        Ok(Self {
+            files,
+            context,
+            scope,
+            in_trigger: false,
+            count: 0,
+            bytes: 0,
+            notes: Vec::new(),
+            left_out: Vec::new(),
+            errors: Vec::new(),
+            sources,
+        })
     }
 
-    fn loaded(self, root: Map, span: Span) -> Loaded {
-        Loaded { root, span, notes: self.notes, left_out: self.left_out }
+    fn loaded(mut self, root: Result<Map, CompileError>, span: Span) -> Result<Loaded, Vec<CompileError>> {
+        match root {
+            Ok(root) if self.errors.is_empty() => {
+                Ok(Loaded { root, span, notes: self.notes, left_out: self.left_out })
+            }
+            Ok(_) => Err(self.errors),
+            Err(error) => {
+                self.errors.push(error);
+                Err(self.errors)
+            }
+        }
     }
 
     /// Parses one file and expands its includes. `ancestors` ends with the file itself.
     fn file(
         &mut self,
-        path: &str,
-        text: &str,
+        source: &Source,
         span: &Span,
         given: Given<'_>,
         ancestors: &mut Vec<String>,
     ) -> Result<Map, CompileError> {
-        let is_root = ancestors.len() == 1;
-        let document = yaml::parse(path, text)?;
+        let is_root = ancestors.len() == 1 && !self.in_trigger;
+        let path = source.name.as_str();
+        self.bytes = self.bytes.saturating_add(source.text.len());
+        if self.bytes > MAX_TEXT {
+            return Err(CompileError::new(span, "The parsed YAML is too big")
+                .help("all files of a configuration together may have 32 MiB"));
+        }
+        self.sources.texts.insert(Arc::from(path), Arc::from(source.text.as_str()));
+        if !is_root {
+            self.sources.included_at.entry(Arc::from(path)).or_insert_with(|| span.clone());
+        }
+        let document = yaml::parse(path, &source.text).map_err(|error| error.code(Code::Yaml))?;
         self.notes.extend(document.notes);
         let content = match document.content {
             Some(content) if !content.is_null() => content,
@@ -97,7 +164,14 @@ impl<'a> Loader<'a> {
             _ => return Err(CompileError::new(span, format!("Local file `{path}` is empty!"))),
         };
         let content = match &document.header {
-            Some(header) => interpolate(&content, &inputs::values(header, given, span)?, &self.scope)?,
+            Some(header) => {
+                let spec = inputs::spec(header)?;
+                let values = Values {
+                    inputs: inputs::values(&spec, given, &self.scope, span)?,
+                    component: source.component.as_ref().filter(|_| spec.knows_component()),
+                };
+                interpolate(&content, &values, &self.scope)?
+            }
             None => {
                 given.refuse(span)?;
                 content
@@ -116,7 +190,14 @@ impl<'a> Loader<'a> {
         let mut base = Map::default();
         if !include.value.is_null() {
             for entry in entries(&include.value, &self.scope)? {
-                self.include(&entry, &mut base, ancestors)?;
+                let trusted = ancestors.len();
+                if let Err(error) = self.include(&entry, &source.home, &mut base, ancestors) {
+                    ancestors.truncate(trusted);
+                    self.errors.push(error);
+                    if self.errors.len() >= MAX_ERRORS || self.count > MAX_INCLUDES {
+                        break;
+                    }
+                }
             }
         }
         let mut own = own.entries().clone();
@@ -129,6 +210,7 @@ impl<'a> Loader<'a> {
     fn include(
         &mut self,
         entry: &Include,
+        home: &Home,
         base: &mut Map,
         ancestors: &mut Vec<String>,
     ) -> Result<(), CompileError> {
@@ -137,7 +219,11 @@ impl<'a> Loader<'a> {
         {
             return Ok(());
         }
-        let Some(paths) = self.paths(entry)? else {
+        if matches!(entry.kind, Kind::Artifact { .. }) && !(self.in_trigger && ancestors.is_empty()) {
+            let message = format!("{}: not available without a server", entry.kind.describe());
+            return Err(CompileError::new(&entry.span, message).help(entry.kind.how_to_get()));
+        }
+        let Some(sources) = self.found(entry, home)? else {
             self.left_out.push(format!("{}: {}: left out", entry.span, entry.kind.describe()));
             return Ok(());
         };
@@ -145,7 +231,7 @@ impl<'a> Loader<'a> {
             Some(inputs) if !inputs.value.is_null() => Given::Include(inputs),
             _ => Given::Nothing,
         };
-        for path in paths {
+        for source in sources {
             self.count += 1;
             if self.count > MAX_INCLUDES {
                 let message = format!("Maximum of {MAX_INCLUDES} nested includes are allowed!");
@@ -154,17 +240,13 @@ impl<'a> Loader<'a> {
             if ancestors.len() > MAX_NESTING {
                 return Err(CompileError::new(&entry.span, "includes are nested too deep"));
             }
-            if ancestors.contains(&path) {
-                let chain = ancestors.join(" → ");
-                let message = format!("`{path}` includes itself: {chain} → {path}");
+            if ancestors.contains(&source.name) {
+                let (chain, name) = (ancestors.join(" → "), &source.name);
+                let message = format!("`{name}` includes itself: {chain} → {name}");
                 return Err(CompileError::new(&entry.span, message));
             }
-            let text = self.read(&path, &entry.span)?.ok_or_else(|| {
-                CompileError::new(&entry.span, format!("Local file `{path}` does not exist!"))
-                    .help("the path starts at the root of the repository, and the file must be part of it")
-            })?;
-            ancestors.push(path.clone());
-            let included = self.file(&path, &text, &entry.span, given, ancestors)?;
+            ancestors.push(source.name.clone());
+            let included = self.file(&source, &entry.span, given, ancestors)?;
             ancestors.pop();
             *base = deep_merge(base, &included);
             check_size(base, &entry.span)?;
@@ -172,34 +254,34 @@ impl<'a> Loader<'a> {
         Ok(())
     }
 
-    /// The files of this project that an entry names; `None` if it names something else and is to be left out.
-    fn paths(&mut self, entry: &Include) -> Result<Option<Vec<String>>, CompileError> {
-        let own = Project { files: self.files, scope: &self.scope };
-        match own.paths(&entry.kind, &entry.span)? {
-            Some(paths) => {
-                if paths.is_empty() {
+    /// The files that an entry names; `None` if they are to be left out.
+    fn found(&mut self, entry: &Include, home: &Home) -> Result<Option<Vec<Source>>, CompileError> {
+        let project = Project { files: self.files, scope: &self.scope };
+        let skip = self.context.skip_missing_includes && !matches!(entry.kind, Kind::Local(_));
+        let sources = match project.sources(&entry.kind, home, &entry.span) {
+            // Looked for in vain: the message says more than that it was left out.
+            Err(error) if skip => {
+                self.notes.push(error.to_string());
+                return Ok(None);
+            }
+            other => other?,
+        };
+        match sources {
+            Some(sources) => {
+                if sources.is_empty() {
                     let note = format!("{}: {} matches no file", entry.span, entry.kind.describe());
                     self.notes.push(note);
                 }
-                Ok(Some(paths))
+                Ok(Some(sources))
             }
             None if self.context.skip_missing_includes => Ok(None),
-            None => Err(elsewhere(&entry.kind, &entry.span)),
+            None => {
+                let message = format!("{}: not available without a server", entry.kind.describe());
+                Err(CompileError::new(&entry.span, message).help(entry.kind.how_to_get()))
+            }
         }
     }
-
-    fn read(&self, path: &str, span: &Span) -> Result<Option<String>, CompileError> {
-        self.files
-            .read(path)
-            .map_err(|error| CompileError::new(span, format!("cannot read `{path}`: {error}")))
-    }
 }
 
-fn elsewhere(kind: &Kind, span: &Span) -> CompileError {
-    let help = match kind {
-        Kind::Artifact { .. } => "include:artifact is only allowed in trigger:include",
-        Kind::Remote(_) => "download the file into this repository and use include:local",
-        _ => "copy the file into this repository and use include:local",
-    };
-    CompileError::new(span, format!("{}: not available without a server", kind.describe())).help(help)
-}
+/// More mistakes than this are not collected.
+const MAX_ERRORS: usize = 100;

@@ -7,4 +7,5 @@ mod load;
 mod project;
 mod rules;
 
-pub(crate) use load::{Loaded, load, load_all};
+pub(crate) use entry::Include;
+pub(crate) use load::{Loaded, Sources, load, load_all};

@@ -1,6 +1,7 @@
 //! The conditions of one rule, and whether they hold.
 
 use std::cell::RefCell;
+use std::collections::HashMap;
 
 use indexmap::IndexMap;
 
@@ -35,10 +36,14 @@ pub(crate) struct Changes {
 #[derive(Debug, Clone)]
 pub(crate) struct Exists {
     pub(crate) paths: Vec<String>,
-    /// Another project, whose files are not known here.
+    /// Another project, and its ref.
     pub(crate) project: Option<String>,
+    pub(crate) git_ref: Option<String>,
     pub(crate) span: Span,
 }
+
+/// Files of other projects by path and ref of the project.
+pub(crate) type ForeignFiles = HashMap<(String, Option<String>), Vec<String>>;
 
 /// What clauses are compared with.
 #[derive(Debug)]
@@ -49,6 +54,8 @@ pub(crate) struct World<'w> {
     pub(crate) changed: Option<&'w [String]>,
     /// Files that changed since other refs.
     pub(crate) changed_since: &'w IndexMap<String, Vec<String>>,
+    /// Files of other projects.
+    pub(crate) foreign: Option<&'w ForeignFiles>,
     globs: RefCell<Globs>,
     notes: RefCell<Vec<String>>,
 }
@@ -59,7 +66,14 @@ impl<'w> World<'w> {
         changed: Option<&'w [String]>,
         changed_since: &'w IndexMap<String, Vec<String>>,
     ) -> Self {
-        Self { tracked, changed, changed_since, globs: RefCell::default(), notes: RefCell::default() }
+        Self {
+            tracked,
+            changed,
+            changed_since,
+            foreign: None,
+            globs: RefCell::default(),
+            notes: RefCell::default(),
+        }
     }
 
     /// What the user should be told about the clauses evaluated so far.
@@ -114,16 +128,58 @@ impl Changes {
     }
 }
 
+impl Changes {
+    /// What decided, in words.
+    pub(crate) fn reason(&self, scope: &Scope, world: &World<'_>) -> String {
+        let changed = match &self.compare_to {
+            None => world.changed,
+            Some(to) => world.changed_since.get(&scope.expand(to)).map(Vec::as_slice),
+        };
+        match changed {
+            None => "there is nothing to compare with".to_owned(),
+            Some(changed) => {
+                let what = format!("of {} changed files", changed.len());
+                first_match(&self.paths, changed, &what, scope, world)
+            }
+        }
+    }
+}
+
 impl Exists {
-    fn hold(&self, scope: &Scope, world: &World<'_>) -> bool {
+    /// What decided, in words.
+    pub(crate) fn reason(&self, scope: &Scope, world: &World<'_>) -> String {
+        if self.project.is_some() {
+            return "files of another project".to_owned();
+        }
+        let what = format!("of {} files", world.tracked.len());
+        first_match(&self.paths, world.tracked, &what, scope, world)
+    }
+
+    pub(crate) fn hold(&self, scope: &Scope, world: &World<'_>) -> bool {
         if let Some(project) = &self.project {
+            let git_ref = self.git_ref.as_ref().map(|git_ref| scope.expand(git_ref));
+            let key = (scope.expand(project), git_ref);
+            if let Some(files) = world.foreign.and_then(|foreign| foreign.get(&key)) {
+                return world.globs.borrow_mut().any(&expanded(&self.paths, scope), files);
+            }
             world.note(format!(
-                "{}: rules:exists:project {project}: not available here, taken as false",
-                self.span
+                "{}: rules:exists:project {}: not available here, taken as false; name a checkout of it with \
+                 --project {}=DIR",
+                self.span, key.0, key.0
             ));
             return false;
         }
         world.globs.borrow_mut().any(&expanded(&self.paths, scope), world.tracked)
+    }
+}
+
+/// The first file that a pattern matches, in words.
+fn first_match(paths: &[String], files: &[String], what: &str, scope: &Scope, world: &World<'_>) -> String {
+    let globs = expanded(paths, scope);
+    let mut matcher = world.globs.borrow_mut();
+    match files.iter().find(|file| matcher.any(&globs, std::slice::from_ref(file))) {
+        Some(file) => format!("{file} matches"),
+        None => format!("none {what} matches"),
     }
 }
 
@@ -170,14 +226,15 @@ pub(crate) fn changes(check: &mut Check, node: &Node, location: &str) -> Option<
 fn exists(check: &mut Check, node: &Node, location: &str) -> Option<Exists> {
     if node.as_map().is_none() {
         let paths = patterns(check, node, location)?;
-        return Some(Exists { paths, project: None, span: node.span.clone() });
+        return Some(Exists { paths, project: None, git_ref: None, span: node.span.clone() });
     }
     let map = check.hash(node, location, &["paths", "project", "ref"])?;
     let project = check.text(map, "project", location);
+    let git_ref = check.text(map, "ref", location);
     match map.get("paths") {
         Some(paths) => {
             let paths = patterns(check, paths, location)?;
-            Some(Exists { paths, project, span: node.span.clone() })
+            Some(Exists { paths, project, git_ref, span: node.span.clone() })
         }
         None => {
             check.error(&node.span, format!("{location} config missing required keys: paths"));

@@ -3,5 +3,5 @@
 mod clauses;
 mod parse;
 
-pub(crate) use clauses::{Changes, World, changes};
+pub(crate) use clauses::{Changes, Clauses, Exists, ForeignFiles, World, changes};
 pub(crate) use parse::{Rule, RuleWhen, RulesOf, parse_rules};

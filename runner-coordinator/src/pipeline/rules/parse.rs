@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::check::{Check, flatten};
 use super::super::entries::needs::{NeedSpec, needs};
 use super::super::entries::variables::job_variables;
+use super::super::entries::workflow::auto_cancel;
 use super::super::error::CompileError;
 use super::super::job::{Variable, When};
 use super::super::span::Span;
@@ -24,6 +25,8 @@ pub(crate) struct Rule {
     pub(crate) variables: Vec<Variable>,
     pub(crate) needs: Option<Vec<NeedSpec>>,
     pub(crate) interruptible: Option<bool>,
+    /// `auto_cancel:on_job_failure` of a workflow rule.
+    pub(crate) cancel_on_failure: Option<bool>,
     pub(crate) span: Span,
 }
 
@@ -90,9 +93,8 @@ fn rule(check: &mut Check, node: &Node, location: &str, of: RulesOf) -> Option<R
     let map = check.hash(node, location, keys)?;
     let when = when(check, map, location, of);
     let start_in = start_in(check, map, location, when);
-    if map.get("auto_cancel").is_some() {
-        check.ignore("workflow:rules:auto_cancel");
-    }
+    let cancel_on_failure =
+        map.get("auto_cancel").and_then(|node| auto_cancel(check, node, &format!("{location}:auto_cancel")));
     Some(Rule {
         clauses: Clauses::parse(check, map, location),
         when,
@@ -108,6 +110,7 @@ fn rule(check: &mut Check, node: &Node, location: &str, of: RulesOf) -> Option<R
             .and_then(|node| needs(check, node, &format!("{location}:needs")))
             .map(|needs| needs.jobs),
         interruptible: check.flag(map, "interruptible", location),
+        cancel_on_failure,
         span: node.span.clone(),
     })
 }

@@ -109,6 +109,50 @@ impl Node {
         }
     }
 
+    /// The tree as JSON; `None` with a reference in it, or a number that JSON does not know.
+    pub(crate) fn to_json(&self) -> Option<serde_json::Value> {
+        Some(match &self.value {
+            Value::Null => serde_json::Value::Null,
+            Value::Bool(flag) => (*flag).into(),
+            Value::Int(number) => match i64::try_from(*number) {
+                Ok(number) => number.into(),
+                Err(_) => serde_json::Number::from_f64(*number as f64)?.into(),
+            },
+            Value::Float(number) => serde_json::Number::from_f64(*number)?.into(),
+            Value::Text(text) => text.to_string().into(),
+            Value::List(list) => list.items.iter().map(Self::to_json).collect::<Option<Vec<_>>>()?.into(),
+            Value::Map(map) => {
+                let pairs = map.iter().map(|(key, entry)| Some((key.to_string(), entry.value.to_json()?)));
+                pairs.collect::<Option<serde_json::Map<_, _>>>()?.into()
+            }
+            Value::Reference(_) => return None,
+        })
+    }
+
+    /// A tree of JSON, all of it at one place.
+    pub(crate) fn from_json(value: &serde_json::Value, span: &Span) -> Self {
+        let node = |value| Self::new(value, span.clone());
+        match value {
+            serde_json::Value::Null => node(Value::Null),
+            serde_json::Value::Bool(flag) => node(Value::Bool(*flag)),
+            serde_json::Value::Number(number) => match number.as_i64() {
+                Some(number) => node(Value::Int(number.into())),
+                None => node(Value::Float(number.as_f64().unwrap_or_default())),
+            },
+            serde_json::Value::String(text) => node(Value::Text(text.as_str().into())),
+            serde_json::Value::Array(items) => {
+                Self::list(items.iter().map(|item| Self::from_json(item, span)).collect(), span.clone())
+            }
+            serde_json::Value::Object(map) => {
+                let entries = map.iter().map(|(key, value)| {
+                    let value = Self::from_json(value, span);
+                    (Arc::from(key.as_str()), Entry { key_span: span.clone(), value })
+                });
+                Self::map(Map::new(entries.collect()), span.clone())
+            }
+        }
+    }
+
     /// Text of a string, number or boolean: the form in which variables get it.
     pub(crate) fn scalar_text(&self) -> Option<String> {
         match &self.value {

@@ -6,6 +6,7 @@ mod artifacts;
 mod cache;
 mod git;
 mod image;
+mod release;
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use super::predefined;
 use super::settings::Settings;
 use super::variable::JobVariable;
 use crate::core::JobId;
-use crate::pipeline::{Job, Work};
+use crate::pipeline::{Job, JobInput, Release, Work};
 
 /// Failure reasons that a runner may send.
 const FAILURE_REASONS: [&str; 18] = [
@@ -75,9 +76,10 @@ impl Parts<'_> {
         set("job_info", self.job_info());
         set("git_info", git::git_info(settings, self.variables, self.token));
         set("runner_info", json!({"timeout": timeout.as_secs(), "uuid": settings.runner.uuid}));
-        set("inputs", json!([]));
+        set("inputs", job.inputs.iter().map(input).collect());
         set("variables", self.variables.iter().map(JobVariable::to_payload).collect());
-        set("steps", steps(&job.work, timeout));
+        let release = job.release.as_ref().filter(|_| settings.release);
+        set("steps", steps(&job.work, release, timeout));
         set("hooks", hooks(&job.pre_get_sources_script));
         set("image", job.image.as_ref().map_or(Value::Null, image::image));
         set("services", job.services.iter().map(image::service).collect());
@@ -124,7 +126,7 @@ impl Parts<'_> {
     }
 }
 
-fn steps(work: &Work, timeout: Duration) -> Value {
+fn steps(work: &Work, release: Option<&Release>, timeout: Duration) -> Value {
     let Work::Script { before_script, script, after_script } = work else { return json!([]) };
     let commands: Vec<&String> = before_script.iter().chain(script).collect();
     let step = |name: &str, script: Value, when: &str, allow_failure: bool| {
@@ -137,10 +139,20 @@ fn steps(work: &Work, timeout: Duration) -> Value {
         })
     };
     let mut steps = vec![step("script", json!(commands), "on_success", false)];
+    if let Some(release) = release {
+        steps.push(step("release", json!([release::command(release)]), "on_success", false));
+    }
     if !after_script.is_empty() {
         steps.push(step("after_script", json!(after_script), "always", true));
     }
     steps.into()
+}
+
+fn input(input: &JobInput) -> Value {
+    json!({
+        "key": input.name,
+        "value": {"type": input.kind, "content": input.value, "sensitive": false},
+    })
 }
 
 fn hooks(pre_get_sources_script: &[String]) -> Value {
