@@ -20,6 +20,8 @@ const MAX_ERRORS: usize = 100;
 pub(crate) struct Check {
     pub(crate) errors: Vec<CompileError>,
     pub(crate) notes: Vec<String>,
+    /// What is allowed and probably not meant.
+    pub(crate) warnings: Vec<CompileError>,
     /// Keywords without effect here, and how many jobs use them.
     pub(crate) ignored: IndexMap<String, usize>,
 }
@@ -33,6 +35,12 @@ impl Check {
 
     pub(crate) fn error(&mut self, span: &Span, message: impl Into<String>) {
         self.push(CompileError::new(span, message));
+    }
+
+    pub(crate) fn warn(&mut self, span: &Span, message: impl Into<String>) {
+        if self.warnings.len() < MAX_ERRORS {
+            self.warnings.push(CompileError::new(span, message));
+        }
     }
 
     /// Remembers that one more job uses a keyword that has no effect here.

@@ -39,6 +39,7 @@ pub struct Config {
     /// Refs with which rules compare.
     compared: Vec<String>,
     pub(super) notes: Vec<String>,
+    warnings: Vec<CompileError>,
     /// Where everything comes from, for messages.
     pub(super) origin: Arc<Origin>,
 }
@@ -147,6 +148,10 @@ fn compile_merged(
     let known = || context.variables.iter().chain(&root.variables);
     let compared = compared(rules(), known());
     let foreign = foreign(rules(), known(), files)?;
+    let mut warnings = check.warnings;
+    for warning in &mut warnings {
+        origin.explain(warning);
+    }
     let mut notes = check.notes;
     notes.extend(check.ignored.iter().map(|(keyword, count)| {
         format!("ignored: {keyword} ({count} {})", if *count == 1 { "job" } else { "jobs" })
@@ -161,6 +166,7 @@ fn compile_merged(
         foreign,
         compared,
         notes,
+        warnings,
         origin: origin.clone(),
     })
 }
@@ -181,6 +187,11 @@ impl Config {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What is allowed and probably not meant, in the form of mistakes: for those who look at the file, not for those who run it.
+    pub fn warnings(&self) -> impl Iterator<Item = &CompileError> {
+        self.warnings.iter()
     }
 
     /// Keywords of a job that cannot be honoured here; `base` is the name under which the job is written.

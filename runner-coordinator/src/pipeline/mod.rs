@@ -4,17 +4,38 @@
 //! text ─► YAML tree with spans ─► includes ─► extends ─► !reference ─► entries ─► Config ─► rules ─► Pipeline
 //! ```
 //!
-//! No I/O happens here: files come in through [`ProjectFiles`], facts about the commit through [`Context`] and [`Facts`].
+//! No I/O happens here: files come in through [`ProjectFiles`], also those of other projects, addresses and the server's
+//! templates; facts about the commit come in through [`Context`] and [`Facts`].
 //!
 //! - [`compile`] reads, includes, merges and checks. Its result, [`Config`], holds every visible job, whatever its rules
-//!   say. Mistakes in YAML, includes, `extends` and references end it at once; mistakes in keywords are collected.
+//!   say. The mistakes of a phase are collected; the next phase is not begun with them.
 //! - [`Config::evaluate`] applies `workflow`, `rules`, `only` and `except` to the facts and returns a [`Pipeline`].
+//! - [`Config::explain`] tells why a job is in or out, rule by rule, with the values that decide.
+//! - [`compile_child`] does the same for the files of `trigger:include`, when the job that starts them runs.
 //! - Every mistake names file, line and column of the key or value that is to blame, also where that was inherited, and
-//!   has GitLab's text, so that it can be searched for.
+//!   has GitLab's text, so that it can be searched for. `{:#}` shows the line, a caret, and the way through `include` and
+//!   `extends`; [`CompileError::code`] is for programs.
 //! - Nothing is dropped silently. A keyword that only a server could give a meaning is counted in the notes; one that a
 //!   job cannot do without is an error as soon as the job takes part in a pipeline.
-//! - Any text is safe to compile: depth, size, the number of jobs and all that multiplies (aliases, references, `extends`,
-//!   `parallel`, variables) is limited.
+//!
+//! # Limits
+//!
+//! Any text is safe to compile. What GitLab limits has GitLab's limits; what multiplies has more:
+//!
+//! | What | Limit |
+//! | --- | --- |
+//! | one file; all files together | 4 MiB; 32 MiB |
+//! | nodes of one file with its aliases written out; of the merged configuration | 250,000; 1,000,000 |
+//! | nesting of lists and hashes; of lists in scripts and rules | 100; 10 |
+//! | files included, nesting of includes | 150, 50 |
+//! | ancestors of a job through `extends` | 10 |
+//! | nesting while `!reference` is followed | 200 |
+//! | text that inputs insert into one file | 8 MiB |
+//! | visible jobs; instances of one; all compiled jobs | 10,000; 200; 256 MiB |
+//! | tokens of an `if`; a compiled regular expression | 100; 1 MiB, in linear time |
+//! | comparisons of one `changes` or `exists` | 50,000, then it holds |
+//! | one variable after expansion; all of a job | 1 MiB; 16 MiB, chains of 100 |
+//! | mistakes that are collected | 100 |
 //!
 //! The keywords and their meaning: <https://docs.gitlab.com/ci/yaml/>.
 //!

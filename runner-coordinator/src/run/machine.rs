@@ -1,5 +1,6 @@
 //! The state machine of a running pipeline.
 
+use std::collections::HashSet;
 use std::time::SystemTime;
 
 use super::action::{Action, Finished, Host};
@@ -10,7 +11,7 @@ use super::node::Node;
 use super::select::is_meant;
 use super::settings::{Play, Settings};
 use super::status::{Start, Status, StatusSet, start};
-use super::variables::TryFacts;
+use super::variables::{Definition, TryFacts};
 use super::view::{JobView, Outcome};
 use crate::core::JobId;
 use crate::pipeline::{Job, Pipeline, When, Work};
@@ -208,6 +209,31 @@ impl PipelineRun {
         let variables = self.sources(&node.job, TryFacts::NONE, &dotenv).expanded().ok()?;
         let value = |key| lookup(&variables, key).map(str::to_owned);
         Some((value("CI_ENVIRONMENT_NAME")?, value("CI_ENVIRONMENT_URL")?))
+    }
+
+    /// All definitions of the variables of a job, lowest precedence first, without those that only a try has (`CI_JOB_ID`,
+    /// tokens). `None` when there is no such job.
+    #[must_use]
+    pub fn variables(&self, name: &str) -> Option<Vec<Definition>> {
+        let index = self.nodes.iter().position(|node| node.job.name == name)?;
+        let dotenv = self.dotenv_for(index);
+        let sources = self.sources(&self.nodes[index].job, TryFacts::NONE, &dotenv);
+        let definitions = sources.levels().ok()?;
+        let expanded = sources.expanded().ok()?;
+        let mut seen = HashSet::new();
+        let mut found: Vec<Definition> = definitions
+            .into_iter()
+            .rev()
+            .map(|(level, mut variable)| {
+                let overridden = !seen.insert(variable.key.clone());
+                if let Some(value) = lookup(&expanded, &variable.key).filter(|_| !overridden) {
+                    value.clone_into(&mut variable.value);
+                }
+                Definition { level, variable, overridden }
+            })
+            .collect();
+        found.reverse();
+        Some(found)
     }
 
     /// The stages in order, each with the status of its jobs; `None` for one without jobs.

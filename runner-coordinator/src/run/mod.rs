@@ -35,4 +35,5 @@ pub use settings::{Play, RunnerFacts, Settings};
 pub use slug::{environment_slug, slug};
 pub use status::{Start, Status, StatusSet, start};
 pub use variable::JobVariable;
+pub use variables::{Definition, Level};
 pub use view::{JobView, Outcome, Try};

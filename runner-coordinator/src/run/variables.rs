@@ -22,6 +22,39 @@ impl TryFacts<'_> {
     pub(super) const NONE: Self = TryFacts { id: 0, token: "", at: SystemTime::UNIX_EPOCH };
 }
 
+/// Where a variable of a job comes from; a later level wins over an earlier one.
+///
+/// <https://docs.gitlab.com/ci/variables/#cicd-variable-precedence>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// GitLab's own.
+    Predefined,
+    /// The configuration: top level, workflow rule, job, matrix, rule.
+    File,
+    /// About the user who started the pipeline.
+    User,
+    /// `dotenv` reports of earlier jobs.
+    Dotenv,
+    /// Settings of the project.
+    Project,
+    /// This pipeline: the command line, or what a parent pipeline forwards.
+    Pipeline,
+    /// The job's environment.
+    Environment,
+}
+
+/// A definition of a variable of a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Definition {
+    /// Where it comes from.
+    pub level: Level,
+    /// The variable; its value is expanded if the definition counts, and as written if another one wins over it.
+    pub variable: JobVariable,
+    /// Whether a later definition of the same name wins over it.
+    pub overridden: bool,
+}
+
 /// Everything that the variables of a job come from.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sources<'a> {
@@ -45,6 +78,32 @@ impl Sources<'_> {
         // The name of an environment may refer to any variable but those of the environment itself.
         let name = expand::expand(&environment.name, &sort_and_expand(&self.ordered(None))?);
         Ok(self.ordered(Some((environment, &name))))
+    }
+
+    /// Where each variable comes from, in the same order; what only a try has is left out.
+    pub(super) fn levels(&self) -> Result<Vec<(Level, JobVariable)>, ExpandError> {
+        let in_order = self.in_order()?;
+        let facts = &self.settings.facts;
+        let persisted = predefined::persisted(facts, self.of_try.id, self.of_try.token, self.of_try.at).len();
+        let last = [
+            (Level::Pipeline, self.settings.pipeline_variables.len()),
+            (Level::Project, self.settings.project_variables.len()),
+            (Level::Dotenv, self.dotenv.len()),
+            (Level::User, predefined::of_user(facts).len()),
+            (Level::File, self.job.variables.len()),
+        ];
+        let of_environment = match &self.job.environment {
+            Some(environment) => 1 + usize::from(environment.url.is_some()),
+            None => 0,
+        };
+        // Counted from the end: there the groups follow each other.
+        let mut levels = vec![Level::Environment; of_environment];
+        for (level, count) in last {
+            levels.extend(std::iter::repeat_n(level, count));
+        }
+        levels.resize(in_order.len(), Level::Predefined);
+        levels.reverse();
+        Ok(levels.into_iter().zip(in_order).skip(persisted).collect())
     }
 
     fn ordered(&self, environment: Option<(&JobEnvironment, &str)>) -> Vec<JobVariable> {

@@ -259,3 +259,28 @@ fn other_things_that_are_refused_by_name() {
         assert!(error.contains(key) && error.starts_with(".gitlab-ci.yml:"), "{error}");
     }
 }
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let warnings = |text: &str| config(text).warnings().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(
+        warnings("a: {script: x, type: build, rules: [{if: '$A =~ \"b\"'}, {when: always}]}"),
+        [
+            ".gitlab-ci.yml:1:42: jobs:a:rules:rule if compares with a text by `=~`: it looks for the left side in it",
+            ".gitlab-ci.yml:1:16: jobs:a `type` is the old name of `stage`",
+            ".gitlab-ci.yml:1:56: jobs:a may allow multiple pipelines to run for a single action due to `rules:when` clause with no `workflow:rules`",
+        ]
+    );
+    assert_eq!(names(&config("a: {script: x, type: build}")), ["a(build)"]);
+    let silent =
+        "a: {script: x, rules: [{if: $A =~ /b+/}, {when: never}]}\nb: {script: x, rules: [{if: $B}]}";
+    assert!(warnings(silent).is_empty());
+    assert!(warnings("workflow: {rules: [{if: $A}]}\na: {script: x, rules: [{when: always}]}").is_empty());
+}
+
+#[test]
+fn a_job_that_mirrors_another_project_is_only_noted() {
+    let config = config("a: {needs: {pipeline: g/other}}\nb: {script: x}");
+    let Work::Trigger(trigger) = &job(&config, "a").work else { panic!("a is no trigger") };
+    assert_eq!(trigger.target, TriggerTarget::Project { project: "g/other".to_owned(), branch: None });
+}

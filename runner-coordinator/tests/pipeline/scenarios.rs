@@ -40,6 +40,27 @@ fn scenario_07_nested_script() {
 }
 
 #[test]
+fn scenario_09_line_ends_and_tabs_in_a_block() {
+    let config = config("a:\r\n  script:\r\n    - |\r\n      if x; then\r\n      \ty\r\n      fi\r\n");
+    assert_eq!(script(job(&config, "a")), ["if x; then\n\ty\nfi\n"]);
+}
+
+#[test]
+fn scenario_13_merge_keys_at_their_position() {
+    let with = |body: &str| {
+        let text = format!(
+            ".p: &p {{stage: build, variables: {{P: 1}}}}\n.q: &q {{stage: deploy, tags: [q], variables: {{Q: 1}}}}\na:\n  script: x\n{body}"
+        );
+        let config = config(&text);
+        let job = job(&config, "a");
+        format!("{} {} {}", job.stage, job.tags.join(","), variables(job).join(","))
+    };
+    assert_eq!(with("  <<: [*p, *q]\n"), "build q P=1");
+    assert_eq!(with("  <<: [*p, *q]\n  stage: test\n"), "test q P=1");
+    assert_eq!(with("  stage: test\n  <<: [*p, *q]\n"), "build q P=1");
+}
+
+#[test]
 fn scenario_11_scalars_as_variables() {
     let config = config("variables: {A: 010, B: 1.10, C: yes, D: , E: 0x10}\na: {script: x}");
     assert_eq!(variables(job(&config, "a")), ["A=8", "B=1.1", "C=true", "D=", "E=16"]);

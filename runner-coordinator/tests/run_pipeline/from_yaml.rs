@@ -25,6 +25,41 @@ fn compiled(text: &'static str) -> Pipeline {
 }
 
 #[test]
+fn scenario_01_one_job_has_one_step() {
+    let driver = Driver::of(compiled("a: {script: x}"), settings());
+    let steps = &driver.payload("a")["steps"];
+    assert_eq!(steps.as_array().unwrap().len(), 1);
+    assert_eq!((&steps[0]["name"], &steps[0]["script"]), (&"script".into(), &serde_json::json!(["x"])));
+    assert_eq!(
+        driver.run.stages().map(|(stage, _)| stage).collect::<Vec<_>>(),
+        [".pre", "build", "test", "deploy", ".post"]
+    );
+}
+
+#[test]
+fn scenario_45_needs_of_a_rule_start_the_job_at_once() {
+    let driver = Driver::of(
+        compiled("a: {stage: build, script: x}\nb: {script: x, needs: [a], rules: [{needs: []}]}"),
+        settings(),
+    );
+    assert_eq!(driver.statuses(), "a:pending b:pending");
+}
+
+#[test]
+fn scenario_51_an_allowed_failure_from_the_file() {
+    let mut driver = Driver::of(
+        compiled(
+            "build: {stage: build, script: x, allow_failure: true}\ntest: {script: x}\nrepair: {script: x, when: on_failure}",
+        ),
+        settings(),
+    );
+    driver.fail("build");
+    assert_eq!(driver.statuses(), "build:failed test:pending repair:skipped");
+    driver.succeed("test");
+    assert_eq!(driver.outcome(), Some(Outcome::Success { warnings: true }));
+}
+
+#[test]
 fn a_small_pipeline() {
     let pipeline = compiled(
         r#"

@@ -651,7 +651,7 @@ fn an_empty_pipeline_is_skipped() {
 
 #[test]
 fn the_pipeline_may_ask_to_cancel_the_rest() {
-    let mut pipeline = crate::support::pipeline(vec![job("bad", "test"), job("other", "test")]);
+    let mut pipeline = pipeline(vec![job("bad", "test"), job("other", "test")]);
     pipeline.cancel_on_failure = true;
     let mut driver = Driver::of(pipeline, settings());
     let other = driver.id("other");
@@ -734,7 +734,7 @@ fn secrets_must_be_given() {
     let mut settings = settings();
     settings.pipeline_variables = vec![JobVariable::masked("S", "x"), JobVariable::masked("T", "y")];
     let driver = Driver::with_settings(vec![asks("a")], settings);
-    let entry = |name| crate::support::entry(driver.payload("a"), name).unwrap().clone();
+    let entry = |name| entry(driver.payload("a"), name).unwrap().clone();
     assert_eq!((&entry("S")["file"], &entry("S")["masked"]), (&true.into(), &true.into()));
     assert_eq!(entry("T")["file"], serde_json::Value::Null);
 }
@@ -751,7 +751,7 @@ fn id_tokens_claim_what_is_known() {
         });
     });
     let driver = Driver::new(vec![asks.clone()]);
-    let entry = crate::support::entry(driver.payload("a"), "T").unwrap();
+    let entry = entry(driver.payload("a"), "T").unwrap();
     assert_eq!(entry["masked"], true);
     let claims: serde_json::Value = serde_json::from_str(entry["value"].as_str().unwrap()).unwrap();
     for (key, expected) in [
@@ -818,4 +818,40 @@ fn inputs_of_a_job_are_sent_with_their_type() {
         driver.payload("a")["inputs"],
         serde_json::json!([{"key": "n", "value": {"type": "number", "content": 3, "sensitive": false}}])
     );
+}
+
+#[test]
+fn every_definition_of_a_variable_tells_where_it_comes_from() {
+    let a = with(job("a", "test"), |job| {
+        job.variables = vec![variable("A", "$B"), variable("B", "file"), variable("GITLAB_USER_LOGIN", "z")];
+        job.environment = Some(JobEnvironment {
+            name: "prod".to_owned(),
+            url: Some("https://$A".to_owned()),
+            action: "start".to_owned(),
+            ..JobEnvironment::default()
+        });
+    });
+    let mut settings = settings();
+    settings.project_variables =
+        vec![JobVariable::hidden("P", "project"), JobVariable::hidden("B", "project")];
+    settings.pipeline_variables = vec![JobVariable::new("B", "line")];
+    let run = PipelineRun::new(pipeline(vec![a]), settings).unwrap();
+    let all = run.variables("a").unwrap();
+    let shown = |name: &str| {
+        let of_name = all.iter().filter(|definition| definition.variable.key == name);
+        let each = of_name.map(|definition| {
+            let over = if definition.overridden { " (overridden)" } else { "" };
+            format!("{:?} {}{over}", definition.level, definition.variable.value)
+        });
+        each.collect::<Vec<_>>().join(", ")
+    };
+    assert_eq!(shown("A"), "File line");
+    assert_eq!(shown("B"), "File file (overridden), Project project (overridden), Pipeline line");
+    assert_eq!(shown("P"), "Project project");
+    assert_eq!(shown("GITLAB_USER_LOGIN"), "File z (overridden), User ada");
+    assert_eq!(shown("CI_ENVIRONMENT_URL"), "Environment https://line");
+    assert_eq!(shown("CI_ENVIRONMENT_NAME"), "Predefined prod");
+    assert_eq!(shown("CI_COMMIT_BRANCH"), "Predefined main");
+    assert_eq!((shown("CI_JOB_TOKEN"), shown("CI_JOB_ID")), (String::new(), String::new()));
+    assert!(run.variables("none").is_none());
 }

@@ -3,8 +3,10 @@
 use super::super::check::{Check, strings};
 use super::super::error::CompileError;
 use super::super::expression::Pattern;
-use super::super::job::{AllowFailure, Artifacts, Job, Variable, When, Work};
-use super::super::rules::{Rule, RulesOf, parse_rules};
+use super::super::job::{
+    AllowFailure, Artifacts, Forward, Job, Trigger, TriggerTarget, Variable, When, Work,
+};
+use super::super::rules::{Rule, RuleWhen, RulesOf, parse_rules};
 use super::super::span::Span;
 use super::super::yaml::{Entry, Map, Node};
 use super::default::Inheritable;
@@ -81,6 +83,8 @@ const TRIGGER_KEYS: [&str; 17] = [
 ];
 /// Keys that mean the same to everybody and nothing here.
 const SILENT_KEYS: [&str; 1] = ["dast_configuration"];
+/// The old name of `stage`.
+const OLD_STAGE: &str = "type";
 
 const MAX_NAME: usize = 255;
 
@@ -124,7 +128,7 @@ pub(crate) fn job(check: &mut Check, name: &str, entry: &Entry, around: &Surroun
         return trigger_job(check, name, entry, map, needs, around);
     }
     check_work(check, entry, map, &location);
-    check.known_keys(map, &location, &[&JOB_KEYS[..], &SILENT_KEYS[..]].concat());
+    check.known_keys(map, &location, &[&JOB_KEYS[..], &SILENT_KEYS[..], &[OLD_STAGE][..]].concat());
     let script = map.get("script").and_then(|node| {
         let script = check.commands(node, &format!("{location}:script"))?;
         if script.is_empty() || node.as_text().is_some_and(|text| text.trim().is_empty()) {
@@ -203,17 +207,20 @@ fn trigger_job(
         check.error(&entry.key_span, message);
         return None;
     }
-    check.known_keys(map, &location, &TRIGGER_KEYS);
+    check.known_keys(map, &location, &[&TRIGGER_KEYS[..], &[OLD_STAGE][..]].concat());
     let mut refused = Vec::new();
-    let Some(node) = map.get("trigger") else {
-        // Only a bridge `needs: {pipeline: …}`: it mirrors the status of another project's pipeline.
-        check.push(
-            server::not_supported(&entry.key_span, name, "needs:pipeline")
-                .help("remove the job, or give it a script"),
-        );
-        return None;
+    let work = match map.get("trigger") {
+        Some(node) => Work::Trigger(trigger(check, node, &format!("{location}:trigger"), &mut refused)?),
+        // Only a bridge `needs: {pipeline: …}`: it mirrors the status of another project's pipeline, which is not known here.
+        None => {
+            let project = needs.as_ref().and_then(|needs| needs.upstream.clone()).unwrap_or_default();
+            Work::Trigger(Trigger {
+                target: TriggerTarget::Project { project, branch: None },
+                depend: false,
+                forward: Forward::default(),
+            })
+        }
     };
-    let work = Work::Trigger(trigger(check, node, &format!("{location}:trigger"), &mut refused)?);
     let own = check.flag(map, "interruptible", &location);
     let (inherit_default, inherit_variables) = inherited_names(check, map, &location);
     let inherited = inherit_default.allows("interruptible").then_some(around.default.interruptible).flatten();
@@ -267,6 +274,14 @@ fn common(
         check.ignore("environment");
     }
     let start_in = start_in(check, map, &location, when, rules.is_some());
+    let stage_key =
+        if map.get("stage").is_none() && map.get(OLD_STAGE).is_some() { OLD_STAGE } else { "stage" };
+    if let Some(entry) = map.entry(OLD_STAGE).filter(|_| stage_key == OLD_STAGE) {
+        check.warn(&entry.key_span, format!("{location} `type` is the old name of `stage`"));
+    }
+    if let Some(rules) = rules.as_ref().filter(|_| !around.has_workflow_rules) {
+        warn_of_several_pipelines(check, rules, &location);
+    }
     let default_failure = if when == Some(When::Manual) { AllowFailure::Yes } else { AllowFailure::No };
     Draft {
         job: Job {
@@ -277,7 +292,7 @@ fn common(
             environment,
             manual_confirmation: check.text(map, "manual_confirmation", &location),
             span: entry.key_span.clone(),
-            ..Job::new(name, check.text(map, "stage", &location).unwrap_or_else(|| "test".to_owned()), work)
+            ..Job::new(name, check.text(map, stage_key, &location).unwrap_or_else(|| "test".to_owned()), work)
         },
         variables: map
             .get("variables")
@@ -290,8 +305,20 @@ fn common(
         rules,
         only,
         except,
-        stage_span: map.entry("stage").map_or(&entry.key_span, |stage| &stage.value.span).clone(),
+        stage_span: map.entry(stage_key).map_or(&entry.key_span, |stage| &stage.value.span).clone(),
         unsupported: Unsupported::default(),
+    }
+}
+
+/// A last rule that always matches lets the job into the pipelines of branch and merge request alike.
+fn warn_of_several_pipelines(check: &mut Check, rules: &[Rule], location: &str) {
+    let Some(last) = rules.last() else { return };
+    if last.clauses.is_empty() && last.when.is_some_and(|when| when != RuleWhen::Never) {
+        let message = format!(
+            "{location} may allow multiple pipelines to run for a single action due to `rules:when` clause with no \
+             `workflow:rules`"
+        );
+        check.warn(&last.span, message);
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct Needs {
     pub(crate) foreign: bool,
     /// `needs: {pipeline: …}` of a bridge: takes over the status of another pipeline.
     pub(crate) bridge: bool,
+    /// The project whose pipeline that is.
+    pub(crate) upstream: Option<String>,
 }
 
 /// A needed job, by the name that is written.
@@ -37,7 +39,8 @@ pub(crate) fn needs(check: &mut Check, node: &Node, location: &str) -> Option<Ne
         // The hash form is `{pipeline: path}` of a bridge, or a single job.
         if map.get("pipeline").is_some() && map.get("job").is_none() {
             check.hash(node, location, &["pipeline"]);
-            return Some(Needs { bridge: true, ..Needs::default() });
+            let upstream = check.text(map, "pipeline", location);
+            return Some(Needs { bridge: true, upstream, ..Needs::default() });
         }
         check.error(&node.span, format!("{location} config should be an array of strings or hashes"));
         return None;
@@ -87,7 +90,10 @@ fn need(check: &mut Check, item: &Node, location: &str, needs: &mut Needs) {
     }
     if map.get("pipeline").is_some() {
         check.hash(item, &location, &["pipeline", "job", "artifacts", "optional"]);
-        needs.bridge |= map.get("job").is_none();
+        if map.get("job").is_none() {
+            needs.bridge = true;
+            needs.upstream = check.text(map, "pipeline", &location);
+        }
         needs.foreign = true;
         return;
     }

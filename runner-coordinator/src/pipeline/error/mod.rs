@@ -28,7 +28,7 @@ pub struct CompileError {
     /// Which kind of mistake it is.
     pub code: Code,
     /// The line in question; `None` where no file stands behind the span.
-    pub excerpt: Option<Excerpt>,
+    pub excerpt: Option<Box<Excerpt>>,
     /// How the place came to take part: through which includes, and which `extends`. Empty for a job that is written in the
     /// root file itself.
     pub trail: Vec<Step>,

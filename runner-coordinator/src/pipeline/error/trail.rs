@@ -38,11 +38,11 @@ pub(crate) struct Origin {
 
 impl Origin {
     /// Adds line and way to a mistake.
-    pub(super) fn explain(&self, error: &mut CompileError) {
+    pub(crate) fn explain(&self, error: &mut CompileError) {
         if error.excerpt.is_none()
             && let Some(text) = self.sources.texts.get(&error.span.file)
         {
-            error.excerpt = Excerpt::of(text, error.span.line, error.span.column);
+            error.excerpt = Excerpt::of(text, error.span.line, error.span.column).map(Box::new);
         }
         if error.trail.is_empty() {
             error.trail = self.extends(error);

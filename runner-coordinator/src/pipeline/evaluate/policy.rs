@@ -4,6 +4,7 @@ use super::super::context::{Facts, RefKind};
 use super::super::entries::policy::{Policy, RefPattern};
 use super::super::error::CompileError;
 use super::super::expand::Scope;
+use super::super::expression::Expression;
 use super::super::rules::World;
 
 /// Whether `only` and `except` let a job in: all keys of `only` hold and no key of `except` does.
@@ -40,7 +41,7 @@ pub(super) fn clauses(
         verdicts.push((format!("refs {}", names.join(", ")), holds));
     }
     if let Some(variables) = &policy.variables {
-        let texts: Vec<&str> = variables.iter().map(|expression| expression.text()).collect();
+        let texts: Vec<&str> = variables.iter().map(Expression::text).collect();
         let holds = variables.iter().any(|expression| expression.holds(scope));
         verdicts.push((format!("variables {}", texts.join(", ")), holds));
     }

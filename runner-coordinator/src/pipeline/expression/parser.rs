@@ -39,6 +39,11 @@ impl Expression {
         &self.text
     }
 
+    /// Whether somewhere a text stands on the right of `=~` or `!~` that is no pattern.
+    pub(crate) fn searches_in_text(&self) -> bool {
+        self.root.searches_in_text()
+    }
+
     /// Names of the variables in it, each once, in order.
     pub(crate) fn variables(&self) -> Vec<&str> {
         let mut names = Vec::new();
@@ -57,6 +62,18 @@ impl Expression {
 }
 
 impl Term {
+    fn searches_in_text(&self) -> bool {
+        match self {
+            Self::Compare(Comparison::Match | Comparison::NoMatch, _, right) if matches!(&**right, Self::Text(text) if Pattern::parse(text).is_err()) => {
+                true
+            }
+            Self::Compare(_, left, right) | Self::And(left, right) | Self::Or(left, right) => {
+                left.searches_in_text() || right.searches_in_text()
+            }
+            _ => false,
+        }
+    }
+
     fn collect<'t>(&'t self, names: &mut Vec<&'t str>) {
         match self {
             Self::Variable(name) if !names.contains(&name.as_str()) => names.push(name),

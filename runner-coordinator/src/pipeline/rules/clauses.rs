@@ -99,6 +99,11 @@ impl Clauses {
         }
     }
 
+    /// Whether there are none, so that they always hold.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.condition.is_none() && self.changes.is_none() && self.exists.is_none()
+    }
+
     /// Whether all clauses hold.
     pub(crate) fn hold(&self, scope: &Scope, world: &World<'_>) -> Result<bool, CompileError> {
         Ok(self.condition.as_ref().is_none_or(|condition| condition.holds(scope))
@@ -194,7 +199,14 @@ fn condition(check: &mut Check, map: &Map, location: &str) -> Option<Expression>
         None => Err("an expression is a string such as $CI_COMMIT_BRANCH == \"main\"".to_owned()),
     };
     match parsed {
-        Ok(expression) => Some(expression),
+        Ok(expression) => {
+            if expression.searches_in_text() {
+                let message =
+                    format!("{location} if compares with a text by `=~`: it looks for the left side in it");
+                check.warn(&node.span, message);
+            }
+            Some(expression)
+        }
         Err(reason) => {
             let error = CompileError::new(&node.span, format!("{location} if invalid expression syntax"));
             check.push(error.help(reason));
