@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use crate::config::RawDuration;
 
 /// Arguments of `exec`.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct ExecArgs {
     /// Jobs to run, with what they need; all of the pipeline without any. The name of a parallel job means all its instances.
     #[arg(value_name = "JOB")]
@@ -22,12 +22,31 @@ pub(crate) struct ExecArgs {
     #[arg(long, value_enum, default_value_t, requires = "list")]
     pub(crate) format: ListFormat,
 
-    /// Leave out includes that need a server, with a note.
-    #[arg(long)]
-    pub(crate) skip_missing_includes: bool,
+    /// Say why this job takes part or does not, rule by rule, and run nothing.
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["list", "job_payload", "jobs"])]
+    pub(crate) explain: Option<String>,
+    /// Print the variables of this job and where each comes from, and run nothing.
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["list", "explain", "job_payload", "jobs"])]
+    pub(crate) explain_variables: Option<String>,
+    /// Print what a runner would receive for this job (JSON, with secrets left out), and run nothing.
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["list", "jobs"])]
+    pub(crate) job_payload: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) includes: IncludeArgs,
+
     /// Run jobs without the keywords that cannot be honoured here, with a note.
     #[arg(long)]
     pub(crate) ignore_unsupported: bool,
+    /// Refuse pipelines with jobs that ask for an image or services: this machine has none.
+    #[arg(long)]
+    pub(crate) strict_image: bool,
+    /// Run the step of `release`, which calls release-cli.
+    #[arg(long)]
+    pub(crate) release: bool,
+    /// End with 1 when the pipeline waits for manual jobs.
+    #[arg(long)]
+    pub(crate) fail_on_manual: bool,
 
     /// A variable for all jobs, above those of the file; may be repeated.
     #[arg(long = "variable", value_name = "NAME=VALUE", help_heading = "Variables")]
@@ -35,7 +54,8 @@ pub(crate) struct ExecArgs {
     /// A variable whose value is masked in the logs; may be repeated.
     #[arg(long = "masked-variable", value_name = "NAME=VALUE", help_heading = "Variables")]
     pub(crate) masked_variables: Vec<String>,
-    /// A file with NAME=VALUE lines; --variable wins over it. May be repeated.
+    /// A file with NAME=VALUE lines, as the project's settings would have them; NAME=@PATH makes a file variable. --variable
+    /// wins over it. May be repeated.
     #[arg(long = "variables-file", value_name = "FILE", help_heading = "Variables")]
     pub(crate) variables_files: Vec<PathBuf>,
 
@@ -57,12 +77,18 @@ pub(crate) struct ExecArgs {
     #[arg(long, value_name = "TIME", default_value = "30s", help_heading = "Which jobs")]
     pub(crate) grace: RawDuration,
 
-    /// What counts as having started the pipeline (CI_PIPELINE_SOURCE).
-    #[arg(long, value_name = "SOURCE", default_value = "push", help_heading = "Sources")]
-    pub(crate) source: String,
+    /// What counts as having started the pipeline (CI_PIPELINE_SOURCE) [default: push, or merge_request_event]
+    #[arg(long, value_name = "SOURCE", help_heading = "Sources")]
+    pub(crate) source: Option<String>,
     /// Run as the pipeline of this branch.
     #[arg(long, value_name = "NAME", conflicts_with = "tag", help_heading = "Sources")]
     pub(crate) branch: Option<String>,
+    /// Run as the pipeline of a merge request into this branch.
+    #[arg(long, value_name = "TARGET", conflicts_with = "tag", help_heading = "Sources")]
+    pub(crate) merge_request: Option<String>,
+    /// Treat the ref as a protected one.
+    #[arg(long, help_heading = "Sources")]
+    pub(crate) protected: bool,
     /// Run as the pipeline of this tag.
     #[arg(long, value_name = "NAME", help_heading = "Sources")]
     pub(crate) tag: Option<String>,
@@ -86,6 +112,29 @@ pub(crate) struct ExecArgs {
     /// When to use colours.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
     pub(crate) color: Color,
+}
+
+/// Where files are found that do not lie in the project.
+#[derive(Debug, Clone, Default, Args)]
+pub(crate) struct IncludeArgs {
+    /// A checkout of another project, for include:project and include:component; may be repeated.
+    #[arg(long = "project", value_name = "PATH=DIR", help_heading = "Includes")]
+    pub(crate) projects: Vec<String>,
+    /// A folder with the server's templates, for include:template; may be repeated.
+    #[arg(long, value_name = "DIR", help_heading = "Includes")]
+    pub(crate) templates: Vec<PathBuf>,
+    /// Fetch nothing: includes of other projects and addresses must have been fetched before.
+    #[arg(long, help_heading = "Includes")]
+    pub(crate) offline: bool,
+    /// Fetch includes again that were fetched before.
+    #[arg(long, conflicts_with = "offline", help_heading = "Includes")]
+    pub(crate) refresh_includes: bool,
+    /// Leave out includes that cannot be had here, with a note.
+    #[arg(long, help_heading = "Includes")]
+    pub(crate) skip_missing_includes: bool,
+    /// A value for `spec:inputs` of the pipeline's file; may be repeated.
+    #[arg(long = "input", value_name = "NAME=VALUE", help_heading = "Includes")]
+    pub(crate) inputs: Vec<String>,
 }
 
 /// How `--list` looks.

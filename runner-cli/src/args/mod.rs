@@ -1,6 +1,7 @@
 //! Arguments as they are parsed. Names of flags and variables are the official runner's where it has them.
 
 mod exec;
+mod lint;
 mod register;
 mod runners;
 mod sections;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub(crate) use exec::{Color, ExecArgs, ListFormat};
+pub(crate) use lint::{LintArgs, LintFormat};
 pub(crate) use register::RegisterArgs;
 pub(crate) use runners::{ResetTokenArgs, RunArgs, UnregisterArgs, VerifyArgs};
 pub(crate) use sections::{fill as fill_sections, map_error, pairs};
@@ -68,6 +70,8 @@ pub(crate) enum Command {
 pub(crate) enum RunnerCommand {
     /// Run the pipeline of a .gitlab-ci.yml on this machine.
     Exec(ExecArgs),
+    /// Look for mistakes in a .gitlab-ci.yml and in what it includes.
+    Lint(LintArgs),
     /// Take jobs from GitLab and run them.
     Run(RunArgs),
     /// Connect a new runner to a GitLab instance and add it to the configuration.

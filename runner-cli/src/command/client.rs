@@ -79,7 +79,7 @@ fn certificate_files(host: &Host, tls: &Tls, url: &BaseUrl) -> CertificateFiles 
 }
 
 /// The usual variables, small letters first.
-fn proxy(host: &Host) -> ProxySettings {
+pub(super) fn proxy(host: &Host) -> ProxySettings {
     let read =
         |name: &str| host.variable(name).or_else(|| host.variable(&name.to_uppercase())).map(str::to_owned);
     let any = read("all_proxy");

@@ -36,7 +36,7 @@ impl Context {
         match command {
             RunnerCommand::Run(_) => {}
             // The screen of a local pipeline tells what happens; its log is for what should not happen.
-            RunnerCommand::Exec(_) => self.log(Level::Warning, Format::default()),
+            RunnerCommand::Exec(_) | RunnerCommand::Lint(_) => self.log(Level::Warning, Format::default()),
             _ => self.log(Level::default(), Format::default()),
         }
     }
@@ -79,6 +79,7 @@ pub(crate) fn run(
     context.start_logging(&command);
     match command {
         RunnerCommand::Exec(arguments) => exec::run(&context, &arguments),
+        RunnerCommand::Lint(arguments) => exec::lint(&context, &arguments),
         RunnerCommand::List => list::run(&context),
         RunnerCommand::Register(arguments) => {
             let matches = matches.subcommand_matches("register");

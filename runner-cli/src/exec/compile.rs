@@ -2,11 +2,14 @@
 
 use std::time::SystemTime;
 
-use runner_coordinator::pipeline::{self, Config, Context, Pipeline, Unsupported, Variable};
+use runner_coordinator::pipeline::{
+    self, ChildInclude, Config, Context, Pipeline, Span, Unsupported, Variable,
+};
 use runner_coordinator::run::{Facts, JobVariable};
 
 use super::ExecError;
 use super::source::{Changes, CommitFacts, Files, since};
+use super::variables::Given;
 use crate::exec::git::Git;
 
 /// What the compiler needs beside the files.
@@ -14,7 +17,9 @@ use crate::exec::git::Git;
 pub(super) struct Inputs<'a> {
     pub(super) facts: &'a Facts,
     pub(super) changes: &'a Changes,
-    pub(super) variables: &'a [JobVariable],
+    pub(super) variables: &'a Given,
+    /// Values for `spec:inputs` of the root file.
+    pub(super) inputs: &'a [(String, String)],
     /// Git that sees the commit, for `compare_to`; `None` outside of a repository.
     pub(super) git: Option<&'a Git>,
     pub(super) leniency: Leniency,
@@ -67,29 +72,54 @@ pub(super) fn facts(commit: &CommitFacts, session: Session) -> Facts {
 
 /// Compiles the configuration; rules of jobs are not looked at.
 pub(super) fn compile(files: &Files, inputs: &Inputs<'_>) -> Result<Config, ExecError> {
-    let mut context = Context::from(inputs.facts);
-    context.variables.extend(plain(inputs.variables));
-    context.changed_files = inputs.changes.files.clone();
-    context.skip_missing_includes = inputs.leniency.missing_includes;
+    let mut context = inputs.context();
+    context.inputs = inputs.inputs.iter().cloned().collect();
     Ok(pipeline::compile(&inputs.facts.config_path, files, &context)?)
+}
+
+/// Compiles the configuration of a child pipeline.
+pub(super) fn compile_child(
+    includes: &[ChildInclude],
+    asked_by: &Span,
+    files: &Files,
+    inputs: &Inputs<'_>,
+) -> Result<Config, ExecError> {
+    Ok(pipeline::compile_child(includes, asked_by, files, &inputs.context())?)
+}
+
+impl Inputs<'_> {
+    fn context(&self) -> Context {
+        let mut context = Context::from(self.facts);
+        context.variables.extend(plain(&self.variables.project));
+        context.variables.extend(plain(&self.variables.pipeline));
+        context.changed_files = self.changes.files.clone();
+        context.skip_missing_includes = self.leniency.missing_includes;
+        context
+    }
+
+    /// What the rules are applied to.
+    pub(super) fn known(&self, config: &Config) -> pipeline::Facts {
+        let mut known = pipeline::Facts::from(self.facts);
+        known.project_variables = plain(&self.variables.project);
+        known.pipeline_variables = plain(&self.variables.pipeline);
+        known.changed_files = self.changes.files.clone();
+        if self.leniency.unsupported {
+            known.unsupported = Unsupported::Note;
+        }
+        if let Some(git) = self.git {
+            for name in config.compared_refs() {
+                if let Some(files) = since(git, name, &self.facts.sha) {
+                    known.changed_since.insert(name.to_owned(), files);
+                }
+            }
+        }
+        known
+    }
 }
 
 /// Applies the rules.
 pub(super) fn evaluate(config: &Config, inputs: &Inputs<'_>) -> Result<Pipeline, pipeline::EvaluateError> {
-    let mut known = pipeline::Facts::from(inputs.facts);
-    known.pipeline_variables = plain(inputs.variables);
-    known.changed_files = inputs.changes.files.clone();
-    if inputs.leniency.unsupported {
-        known.unsupported = Unsupported::Note;
-    }
-    if let Some(git) = inputs.git {
-        for name in config.compared_refs() {
-            if let Some(files) = since(git, name, &inputs.facts.sha) {
-                known.changed_since.insert(name.to_owned(), files);
-            }
-        }
-    }
-    config.evaluate(&known)
+    config.evaluate(&inputs.known(config))
 }
 
 fn plain(variables: &[JobVariable]) -> Vec<Variable> {

@@ -31,8 +31,8 @@ pub(crate) enum ExecError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// The configuration is not valid.
-    #[error("the configuration is not valid\n{}", explained(.0))]
-    Compile(#[from] CompileErrors),
+    #[error("the configuration is not valid\n{0:#}")]
+    Compile(CompileErrors),
     /// The rules leave nothing to run.
     #[error("there is nothing to run: {0}")]
     NothingToRun(String),
@@ -71,6 +71,12 @@ impl ExecError {
     }
 }
 
+impl From<CompileErrors> for ExecError {
+    fn from(errors: CompileErrors) -> Self {
+        Self::Compile(errors)
+    }
+}
+
 impl From<EvaluateError> for ExecError {
     fn from(error: EvaluateError) -> Self {
         match error {
@@ -78,14 +84,4 @@ impl From<EvaluateError> for ExecError {
             other => Self::NothingToRun(other.to_string()),
         }
     }
-}
-
-/// One mistake a line, with what can be done about it below.
-fn explained(errors: &CompileErrors) -> String {
-    let mut lines = Vec::new();
-    for error in errors.iter() {
-        lines.push(format!("  {error}"));
-        lines.extend(error.help.as_ref().map(|help| format!("    help: {help}")));
-    }
-    lines.join("\n")
 }

@@ -10,11 +10,16 @@
 //! ```
 
 mod artifacts;
+mod children;
 mod compile;
 mod error;
+mod explain;
 mod git;
 mod host;
+mod lint;
 mod list;
+mod look;
+mod outside;
 mod project;
 mod run;
 mod runner;
@@ -27,4 +32,5 @@ mod variables;
 
 pub(crate) use error::ExecError;
 pub(crate) use git::REDIRECTING;
+pub(crate) use lint::lint;
 pub(crate) use run::{Surroundings, run};

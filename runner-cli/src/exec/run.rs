@@ -1,18 +1,18 @@
 //! What `exec` does, from arguments to exit code.
 
-use std::collections::BTreeSet;
-use std::io::Write;
 use std::path::PathBuf;
 
-use runner_coordinator::run::Facts;
+use runner_api::transport::ProxySettings;
+use runner_coordinator::run::{Facts, GitRef};
 
-use super::compile::{self, Inputs, Leniency, Session as SessionFacts};
+use super::compile::{self, Leniency, Session as SessionFacts};
+use super::outside::{self, Outside};
 use super::project::Project;
 use super::session::{self, Plan};
 use super::source::{Changes, Choice, CommitFacts, Served, Snapshot, compare, gather, take};
 use super::state::{RunFolder, default_folder};
 use super::ui::Styles;
-use super::{ExecError, list, variables};
+use super::{ExecError, look};
 use crate::args::{Color, ExecArgs};
 use crate::error::Exit;
 use crate::exec::git::Git;
@@ -30,71 +30,73 @@ pub(crate) struct Surroundings {
     pub(crate) state_home: Option<String>,
     /// Number of the user.
     pub(crate) uid: u32,
+    /// Proxies for what is fetched.
+    pub(crate) proxy: ProxySettings,
 }
 
-/// Lists the jobs, or runs them.
+/// Lists the jobs, explains one, or runs them.
 pub(crate) fn run(arguments: &ExecArgs, surroundings: &Surroundings) -> Result<Exit, ExecError> {
     let project = Project::find(arguments, &surroundings.here)?;
-    if arguments.list {
-        return list_jobs(arguments, surroundings, &project);
+    let state = state_folder(arguments, surroundings);
+    let looks = arguments.explain.is_some() || arguments.explain_variables.is_some();
+    if arguments.list || looks || arguments.job_payload.is_some() {
+        return look::run(arguments, surroundings, &project, state);
     }
     let Ok(checkout) = project.checkout.as_ref() else { return Err(project.into_error()) };
-    let state = match &arguments.state_dir {
-        Some(folder) => surroundings.here.join(folder),
-        None => default_folder(surroundings.state_home.as_deref(), surroundings.home.as_deref())
-            .ok_or_else(|| ExecError::Usage("HOME is not set; name a folder with --state-dir".to_owned()))?,
-    };
+    let state = state
+        .ok_or_else(|| ExecError::Usage("HOME is not set; name a folder with --state-dir".to_owned()))?;
     let folder = RunFolder::create(&state, &checkout.root, arguments.keep_state)?;
     let sources = Sources::take(arguments, surroundings, &project, &folder.path().join("sources.git"))?;
+    let outside = outside(arguments, surroundings, &sources, Some(state))?;
+    let files = project.files(arguments.committed).with_outside(outside);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|source| ExecError::System { what: "cannot start the runtime", source })?;
-    let plan = Plan { arguments, surroundings, project: &project, folder: &folder, sources: &sources };
+    let plan = Plan {
+        arguments,
+        surroundings,
+        project: &project,
+        folder: &folder,
+        sources: &sources,
+        files: &files,
+    };
     let exit = runtime.block_on(session::run(&plan));
     // Blocking work that is left, such as a read of standard input, must not keep the process.
     runtime.shutdown_background();
     exit
 }
 
-/// Prints the jobs; nothing of it depends on the job's rules, and without git it works as well.
-fn list_jobs(
+/// Where state goes; `None` when nobody says.
+pub(super) fn state_folder(arguments: &ExecArgs, surroundings: &Surroundings) -> Option<PathBuf> {
+    match &arguments.state_dir {
+        Some(folder) => Some(surroundings.here.join(folder)),
+        None => default_folder(surroundings.state_home.as_deref(), surroundings.home.as_deref()),
+    }
+}
+
+/// Where files that do not lie in the project are looked for.
+pub(super) fn outside(
     arguments: &ExecArgs,
     surroundings: &Surroundings,
-    project: &Project,
-) -> Result<Exit, ExecError> {
-    let scratch = tempfile::tempdir()
-        .map_err(|source| ExecError::System { what: "cannot make a temporary folder", source })?;
-    let sources = match &project.checkout {
-        Ok(_) => Sources::take(arguments, surroundings, project, &scratch.path().join("sources.git"))?,
-        Err(_) => Sources::without_git(arguments, surroundings, project),
-    };
-    let variables = variables::given(arguments)?;
-    let facts = sources.facts(arguments, project, 1, "http://localhost".to_owned());
-    let inputs = Inputs {
-        facts: &facts,
-        changes: &sources.changes,
-        variables: &variables,
-        git: sources.git.as_ref(),
-        leniency: leniency(arguments),
-    };
-    let files = project.files(arguments.committed);
-    let config = compile::compile(&files, &inputs)?;
-    let in_pipeline: Option<BTreeSet<String>> = match compile::evaluate(&config, &inputs) {
-        Ok(pipeline) => Some(pipeline.jobs.into_iter().map(|job| job.name).collect()),
-        Err(error) => {
-            tracing::debug!("no pipeline: {error}");
-            None
+    sources: &Sources,
+    state: Option<PathBuf>,
+) -> Result<Outside, ExecError> {
+    let project = |text: &String| match text.split_once('=') {
+        Some((path, folder)) if !path.is_empty() && !folder.is_empty() => {
+            Ok((path.trim_matches('/').to_owned(), surroundings.here.join(folder)))
         }
+        _ => Err(ExecError::Usage(format!("--project takes PATH=DIR, not {text}"))),
     };
-    let mut out = std::io::stdout().lock();
-    match list::print(&mut out, arguments.format, &config, in_pipeline.as_ref()).and_then(|()| out.flush()) {
-        // A reader that has seen enough is no failure.
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(ExecError::System { what: "cannot print the list", source: error })
-        }
-        _ => Ok(Exit::Success),
-    }
+    Ok(Outside::new(outside::Choice {
+        projects: arguments.includes.projects.iter().map(project).collect::<Result<_, _>>()?,
+        templates: arguments.includes.templates.iter().map(|folder| surroundings.here.join(folder)).collect(),
+        offline: arguments.includes.offline,
+        refresh: arguments.includes.refresh_includes,
+        folder: state.map(|state| state.join("includes")),
+        origin: sources.commit.remote_url.clone(),
+        proxy: surroundings.proxy.clone(),
+    }))
 }
 
 /// The sources of a run: the commit, what is known about it, and where jobs fetch it from.
@@ -111,7 +113,7 @@ pub(super) struct Sources {
 
 impl Sources {
     /// Takes a snapshot of the checkout into a bare repository at `folder`.
-    fn take(
+    pub(super) fn take(
         arguments: &ExecArgs,
         surroundings: &Surroundings,
         project: &Project,
@@ -128,12 +130,16 @@ impl Sources {
         };
         let git = served.reading_git(checkout);
         let choice = choice(arguments);
-        let commit = gather(checkout, &git, &snapshot, &choice, surroundings.uid);
+        let commit =
+            gather(checkout, &git, &snapshot, &choice, surroundings.uid).map_err(ExecError::Usage)?;
         let branch = match &commit.git_ref {
-            runner_coordinator::run::GitRef::Branch(name) => Some(name.as_str()),
+            GitRef::Branch(name) => Some(name.as_str()),
             _ => None,
         };
-        let since = arguments.changes_since.as_deref();
+        let since = arguments.changes_since.as_deref().or(match &commit.git_ref {
+            GitRef::MergeRequest(request) => Some(request.target_sha.as_str()),
+            _ => None,
+        });
         let changes = compare(checkout, &git, &snapshot.sha, since, branch, &commit.default_branch)
             .map_err(ExecError::Usage)?;
         let mut notes = commit.notes.clone();
@@ -146,7 +152,7 @@ impl Sources {
         Ok(Self { commit, changes, git: Some(git), served: Some(served), notes })
     }
 
-    fn without_git(arguments: &ExecArgs, surroundings: &Surroundings, project: &Project) -> Self {
+    pub(super) fn without_git(arguments: &ExecArgs, surroundings: &Surroundings, project: &Project) -> Self {
         let commit = CommitFacts::without_git(&project.root, &choice(arguments), surroundings.uid);
         let changes = Changes { files: None, base: String::new() };
         Self { commit, changes, git: None, served: None, notes: Vec::new() }
@@ -161,7 +167,10 @@ impl Sources {
         server_url: String,
     ) -> Facts {
         let session = SessionFacts {
-            source: arguments.source.clone(),
+            source: arguments.source.clone().unwrap_or_else(|| {
+                let is_request = arguments.merge_request.is_some();
+                if is_request { "merge_request_event" } else { "push" }.to_owned()
+            }),
             config_path: project.config_path.clone(),
             pipeline,
             server_url,
@@ -182,9 +191,17 @@ pub(super) fn styles(color: Color) -> Styles {
 }
 
 pub(super) fn leniency(arguments: &ExecArgs) -> Leniency {
-    Leniency { missing_includes: arguments.skip_missing_includes, unsupported: arguments.ignore_unsupported }
+    Leniency {
+        missing_includes: arguments.includes.skip_missing_includes,
+        unsupported: arguments.ignore_unsupported,
+    }
 }
 
 fn choice(arguments: &ExecArgs) -> Choice {
-    Choice { tag: arguments.tag.clone(), branch: arguments.branch.clone() }
+    Choice {
+        tag: arguments.tag.clone(),
+        branch: arguments.branch.clone(),
+        merge_request: arguments.merge_request.clone(),
+        protected: arguments.protected,
+    }
 }

@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! STATE/.gitignore                        the folder may lie inside a checkout
+//! STATE/includes/                         what was fetched of other projects and addresses, kept
 //! STATE/NAME-HASH/last-pipeline           number of the last pipeline
 //! STATE/NAME-HASH/cache/                  caches, kept
 //! STATE/NAME-HASH/runs/ID/                everything of one run, removed at its end unless it is to be kept
 //! ```
 
+use std::cell::RefCell;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -23,6 +25,8 @@ pub(super) struct RunFolder {
     /// Number of the pipeline, one more than the last one of the project.
     pub(super) pipeline: u64,
     keep: bool,
+    /// Numbers of child pipelines that are taken.
+    children: RefCell<Vec<PathBuf>>,
 }
 
 impl RunFolder {
@@ -38,20 +42,16 @@ impl RunFolder {
         let project = state.join(project_name(checkout));
         let runs = project.join("runs");
         make(&runs).map_err(wrong)?;
-        let counter = project.join("last-pipeline");
-        let last = std::fs::read_to_string(&counter).ok().and_then(|text| text.trim().parse().ok());
-        let mut pipeline = last.unwrap_or(0_u64) + 1;
-        // Two runs at the same time: making the folder decides who gets the number.
-        let path = loop {
-            let path = runs.join(pipeline.to_string());
-            match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-                Ok(()) => break path,
-                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => pipeline += 1,
-                Err(error) => return Err(wrong(error)),
-            }
-        };
-        std::fs::write(&counter, format!("{pipeline}\n")).map_err(wrong)?;
-        Ok(Self { path, project, pipeline, keep })
+        let (pipeline, path) = next(&project).map_err(wrong)?;
+        Ok(Self { path, project, pipeline, keep, children: RefCell::default() })
+    }
+
+    /// The number of one more pipeline: a child of this one.
+    pub(super) fn child(&self) -> Result<u64, ExecError> {
+        let (pipeline, path) =
+            next(&self.project).map_err(|source| ExecError::State { path: self.project.clone(), source })?;
+        self.children.borrow_mut().push(path);
+        Ok(pipeline)
     }
 
     /// The folder.
@@ -76,12 +76,34 @@ impl RunFolder {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
+        for child in self.children.take() {
+            // Only a number: nothing is in it.
+            let _ = std::fs::remove_dir(child);
+        }
         if !self.keep
             && let Err(error) = remove(&self.path)
         {
             tracing::warn!("{} stays: {error}", self.path.display());
         }
     }
+}
+
+/// The next number of a project and its folder.
+fn next(project: &Path) -> std::io::Result<(u64, PathBuf)> {
+    let counter = project.join("last-pipeline");
+    let last = std::fs::read_to_string(&counter).ok().and_then(|text| text.trim().parse().ok());
+    let mut pipeline = last.unwrap_or(0_u64) + 1;
+    // Two runs at the same time: making the folder decides who gets the number.
+    let path = loop {
+        let path = project.join("runs").join(pipeline.to_string());
+        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
+            Ok(()) => break path,
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => pipeline += 1,
+            Err(error) => return Err(error),
+        }
+    };
+    std::fs::write(&counter, format!("{pipeline}\n"))?;
+    Ok((pipeline, path))
 }
 
 /// Where state goes when no folder is named.
@@ -103,7 +125,8 @@ fn project_name(checkout: &Path) -> String {
     format!("{name}-{hash}")
 }
 
-fn make(path: &Path) -> std::io::Result<()> {
+/// Makes a folder for nobody else's eyes.
+pub(super) fn make(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 

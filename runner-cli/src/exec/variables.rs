@@ -1,33 +1,55 @@
 //! Variables from the command line and from files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use runner_coordinator::run::JobVariable;
 
 use super::ExecError;
 use crate::args::ExecArgs;
 
-/// All variables that were given, lowest precedence first: files in order, then the command line.
-pub(super) fn given(arguments: &ExecArgs) -> Result<Vec<JobVariable>, ExecError> {
-    let mut variables = Vec::new();
-    for path in &arguments.variables_files {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ExecError::Read { path: path.clone(), source })?;
-        variables.extend(file(path, &text)?);
+/// Variables that were given.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Given {
+    /// From files: those of the project, as its settings would have them.
+    pub(super) project: Vec<JobVariable>,
+    /// From the command line: those of this pipeline.
+    pub(super) pipeline: Vec<JobVariable>,
+}
+
+impl Given {
+    /// Reads them, lowest precedence first.
+    pub(super) fn read(arguments: &ExecArgs, here: &Path) -> Result<Self, ExecError> {
+        let mut given = Self::default();
+        for path in &arguments.variables_files {
+            let path = here.join(path);
+            let text = std::fs::read_to_string(&path)
+                .map_err(|source| ExecError::Read { path: path.clone(), source })?;
+            given.project.extend(file(&path, &text)?);
+        }
+        for text in &arguments.variables {
+            let (name, value) = pair(text).ok_or_else(|| ExecError::Usage(wrong("--variable")))?;
+            given.pipeline.push(JobVariable::new(name, value));
+        }
+        for text in &arguments.masked_variables {
+            let (name, value) = pair(text).ok_or_else(|| ExecError::Usage(wrong("--masked-variable")))?;
+            given.pipeline.push(JobVariable::masked(name, value));
+        }
+        Ok(given)
     }
-    for text in &arguments.variables {
-        let (name, value) = pair(text).ok_or_else(|| ExecError::Usage(wrong("--variable")))?;
-        variables.push(JobVariable::new(name, value));
-    }
-    for text in &arguments.masked_variables {
-        let (name, value) = pair(text).ok_or_else(|| ExecError::Usage(wrong("--masked-variable")))?;
-        variables.push(JobVariable::masked(name, value));
-    }
-    Ok(variables)
+}
+
+/// Values for `spec:inputs`.
+pub(super) fn inputs(arguments: &ExecArgs) -> Result<Vec<(String, String)>, ExecError> {
+    let read = |text: &String| match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(ExecError::Usage(format!("--input takes NAME=VALUE, not {text}"))),
+    };
+    arguments.includes.inputs.iter().map(read).collect()
 }
 
 /// Lines `NAME=VALUE`; empty lines and lines that begin with `#` do not count. Quotes around a whole value are taken off.
-fn file(path: &std::path::Path, text: &str) -> Result<Vec<JobVariable>, ExecError> {
+/// `NAME=@PATH` makes a file variable of what PATH holds, relative to the file.
+fn file(path: &Path, text: &str) -> Result<Vec<JobVariable>, ExecError> {
     let mut variables = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -37,7 +59,15 @@ fn file(path: &std::path::Path, text: &str) -> Result<Vec<JobVariable>, ExecErro
         let line = line.strip_prefix("export ").unwrap_or(line);
         let (name, value) = pair(line)
             .ok_or_else(|| ExecError::VariablesFile { path: PathBuf::from(path), line: number + 1 })?;
-        variables.push(JobVariable::new(name, unquoted(value)));
+        variables.push(match value.strip_prefix('@') {
+            Some(content) => {
+                let path = path.parent().unwrap_or(path).join(content);
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|source| ExecError::Read { path: path.clone(), source })?;
+                JobVariable { file: true, ..JobVariable::hidden(name, text) }
+            }
+            None => JobVariable::hidden(name, unquoted(value)),
+        });
     }
     Ok(variables)
 }

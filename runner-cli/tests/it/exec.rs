@@ -1,6 +1,11 @@
-//! `exec`: whole pipelines in temporary repositories.
+//! `exec`: local pipelines, and `lint`.
 
+mod children;
+mod includes;
+mod lint;
 mod listing;
+mod looking;
 mod pipelines;
+mod scenarios;
 mod sources;
 mod stopping;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use runner_coordinator::run::{GitRef, Remote, User};
+use runner_coordinator::run::{GitRef, MergeRequest, Remote, User};
 
 use super::checkout::Checkout;
 use super::snapshot::Snapshot;
@@ -17,6 +17,10 @@ pub(crate) struct Choice {
     pub(crate) tag: Option<String>,
     /// `--branch`: run as the pipeline of this branch.
     pub(crate) branch: Option<String>,
+    /// `--merge-request`: run as the pipeline of a merge request into this branch.
+    pub(crate) merge_request: Option<String>,
+    /// `--protected`: the ref counts as protected.
+    pub(crate) protected: bool,
 }
 
 /// What git says; the rest of the pipeline's facts is the session's.
@@ -33,14 +37,17 @@ pub(crate) struct CommitFacts {
     pub(crate) default_branch: String,
     pub(crate) object_format: String,
     pub(crate) user: User,
+    protected: bool,
+    /// URL of the remote as git has it.
+    pub(crate) remote_url: Option<String>,
     /// Guesses that the user should know of.
     pub(crate) notes: Vec<String>,
 }
 
 impl CommitFacts {
-    /// Whether the ref counts as protected: only the default branch does.
+    /// Whether the ref counts as protected: only the default branch does, unless the user says more.
     pub(crate) fn protected(&self) -> bool {
-        matches!(&self.git_ref, GitRef::Branch(name) if *name == self.default_branch)
+        self.protected || matches!(&self.git_ref, GitRef::Branch(name) if *name == self.default_branch)
     }
 
     /// Path of the ref in a repository.
@@ -70,6 +77,8 @@ impl CommitFacts {
             default_branch: branch,
             object_format: "sha1".to_owned(),
             user: User { id: uid.into(), ..User::default() },
+            protected: choice.protected,
+            remote_url: None,
             notes: Vec::new(),
         }
     }
@@ -82,18 +91,26 @@ pub(crate) fn gather(
     snapshot: &Snapshot,
     choice: &Choice,
     uid: u32,
-) -> CommitFacts {
+) -> Result<CommitFacts, String> {
     let mut notes = Vec::new();
     let current = git.maybe(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
     let default_branch = default_branch(git, current.as_deref(), &mut notes);
     let git_ref = git_ref(checkout, git, choice, current, &mut notes);
     let show =
         |format: &str| git.text(&["show", "--no-patch", &format!("--format={format}"), &checkout.head]);
-    CommitFacts {
-        remote: remote(git),
+    let git_ref = match &choice.merge_request {
+        Some(target) => {
+            let title = show("%s").unwrap_or_default();
+            GitRef::MergeRequest(merge_request(git, snapshot, git_ref.name(), target, title)?)
+        }
+        None => git_ref,
+    };
+    let (remote_url, remote) = remote(git);
+    Ok(CommitFacts {
+        remote,
         directory: directory(&checkout.root),
         before_sha: match git_ref {
-            GitRef::Tag { .. } => zeros(&snapshot.sha),
+            GitRef::Tag { .. } | GitRef::MergeRequest(_) => zeros(&snapshot.sha),
             _ => before(checkout, git, snapshot),
         },
         git_ref,
@@ -104,16 +121,56 @@ pub(crate) fn gather(
         default_branch,
         object_format: checkout.object_format.clone(),
         user: user(git, uid),
+        protected: choice.protected,
+        remote_url,
         notes,
+    })
+}
+
+/// The remote's URL as it is to be given to git, and what it says about the project.
+fn remote(git: &Git) -> (Option<String>, Option<Remote>) {
+    let names = git.maybe(&["remote"]).unwrap_or_default();
+    let Some(name) = names.lines().find(|name| *name == "origin").or_else(|| names.lines().next()) else {
+        return (None, None);
+    };
+    let written = git.maybe(&["config", "--get", &format!("remote.{name}.url")]);
+    let rewritten = git.maybe(&["remote", "get-url", name]);
+    // Git rewrites what it is given; an abbreviation must be rewritten before it can be understood.
+    match (written.as_deref().and_then(Remote::parse), rewritten) {
+        (Some(remote), Some(url)) => {
+            let remote_of_url = Remote::parse(&url);
+            (written, remote_of_url.or(Some(remote)))
+        }
+        (_, url) => {
+            let remote = url.as_deref().and_then(Remote::parse);
+            (url, remote)
+        }
     }
 }
 
-fn remote(git: &Git) -> Option<Remote> {
-    let first = || git.maybe(&["remote"]).and_then(|names| names.lines().next().map(str::to_owned));
-    let url = git
-        .maybe(&["remote", "get-url", "origin"])
-        .or_else(|| first().and_then(|name| git.maybe(&["remote", "get-url", &name])))?;
-    Remote::parse(&url)
+/// A merge request of what is checked out into `target`.
+fn merge_request(
+    git: &Git,
+    snapshot: &Snapshot,
+    source: &str,
+    target: &str,
+    title: String,
+) -> Result<MergeRequest, String> {
+    let tip = [format!("refs/remotes/origin/{target}"), format!("refs/heads/{target}")]
+        .iter()
+        .find_map(|name| git.maybe(&["rev-parse", "--verify", "--quiet", &format!("{name}^{{commit}}")]));
+    let target_sha = tip.ok_or_else(|| format!("--merge-request {target}: there is no such branch"))?;
+    let base_sha = git.maybe(&["merge-base", &target_sha, &snapshot.sha]).ok_or_else(|| {
+        format!("--merge-request {target}: the branch has no history in common with what is checked out")
+    })?;
+    Ok(MergeRequest {
+        source_branch: source.to_owned(),
+        target_branch: target.to_owned(),
+        source_sha: snapshot.sha.clone(),
+        target_sha,
+        base_sha,
+        title,
+    })
 }
 
 fn git_ref(

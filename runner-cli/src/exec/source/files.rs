@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
-use runner_coordinator::pipeline::ProjectFiles;
+use runner_coordinator::pipeline::{Foreign, Found, ProjectFiles};
 
 use crate::exec::git::{Git, GitError};
+use crate::exec::outside::Outside;
 
 /// The files of the project.
 #[derive(Debug)]
@@ -17,6 +18,8 @@ pub(crate) struct Files {
     root: Option<(String, PathBuf)>,
     /// Whether a file was read that speaks of changes.
     mentions_changes: Cell<bool>,
+    /// Files that do not lie in the project.
+    outside: Option<Outside>,
 }
 
 /// Where files are read from.
@@ -52,13 +55,24 @@ impl Files {
         self
     }
 
+    /// The same, and files that do not lie in the project are looked for there.
+    pub(crate) fn with_outside(mut self, outside: Outside) -> Self {
+        self.outside = Some(outside);
+        self
+    }
+
+    /// Where files that do not lie in the project are looked for.
+    pub(crate) fn outside(&self) -> Option<&Outside> {
+        self.outside.as_ref()
+    }
+
     /// Whether any file that was read so far has a `changes` in it.
     pub(crate) fn mentions_changes(&self) -> bool {
         self.mentions_changes.get()
     }
 
     fn new(origin: Origin) -> Self {
-        Self { origin, root: None, mentions_changes: Cell::new(false) }
+        Self { origin, root: None, mentions_changes: Cell::new(false), outside: None }
     }
 
     fn text(&self, path: &str) -> io::Result<Option<String>> {
@@ -116,11 +130,25 @@ impl ProjectFiles for Files {
                 let listing = git.output(&["ls-tree", "-r", "-z", "--name-only", sha], &[]);
                 Ok(names(&listing.map_err(io::Error::other)?))
             }
-            Origin::Folder(root) => {
-                let mut found = Vec::new();
-                walk(root, root, &mut found)?;
-                Ok(found)
-            }
+            Origin::Folder(root) => walk(root),
+        }
+    }
+
+    fn foreign(&self, wanted: &Foreign<'_>) -> io::Result<Option<Found>> {
+        let found = match &self.outside {
+            Some(outside) => outside.find(wanted)?,
+            None => None,
+        };
+        if found.as_ref().is_some_and(|found| found.text.contains("changes")) {
+            self.mentions_changes.set(true);
+        }
+        Ok(found)
+    }
+
+    fn list_foreign(&self, project: &str, git_ref: Option<&str>) -> io::Result<Option<Vec<String>>> {
+        match &self.outside {
+            Some(outside) => outside.list(project, git_ref),
+            None => Ok(None),
         }
     }
 }
@@ -140,7 +168,8 @@ fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))
 }
 
-fn names(listing: &[u8]) -> Vec<String> {
+/// The names in a listing that git made with `-z`.
+pub(crate) fn names(listing: &[u8]) -> Vec<String> {
     listing
         .split(|byte| *byte == 0)
         .filter(|name| !name.is_empty())
@@ -148,13 +177,20 @@ fn names(listing: &[u8]) -> Vec<String> {
         .collect()
 }
 
-fn walk(root: &Path, folder: &Path, found: &mut Vec<String>) -> io::Result<()> {
+/// All files below a folder, relative to it.
+pub(crate) fn walk(root: &Path) -> io::Result<Vec<String>> {
+    let mut found = Vec::new();
+    walk_into(root, root, &mut found)?;
+    Ok(found)
+}
+
+fn walk_into(root: &Path, folder: &Path, found: &mut Vec<String>) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         let path = entry.path();
         if entry.file_type()?.is_dir() {
             if entry.file_name() != ".git" {
-                walk(root, &path, found)?;
+                walk_into(root, &path, found)?;
             }
         } else if let Ok(name) = path.strip_prefix(root) {
             found.push(name.to_string_lossy().into_owned());

@@ -15,6 +15,6 @@ pub(crate) use changes::{Changes, compare, since};
 pub(crate) use checkout::Checkout;
 pub(crate) use error::SourceError;
 pub(crate) use facts::{Choice, CommitFacts, gather};
-pub(crate) use files::Files;
+pub(crate) use files::{Files, names, walk};
 pub(crate) use serve::Served;
 pub(crate) use snapshot::{Snapshot, take};

@@ -56,17 +56,19 @@ impl Served {
     }
 
     /// Offers the refs that a job may look for: branches and tags of the checkout, as a server would have them, and on top
-    /// the pipeline's own ref (`refs/heads/…` or `refs/tags/…`) and `refs/pipelines/ID`, both at `sha`.
+    /// the pipeline's own ref (`refs/heads/…` or `refs/tags/…`) and `refs/pipelines/ID` of each pipeline, all at `sha`.
     pub(crate) fn publish(
         &self,
         checkout: &Checkout,
-        pipeline: u64,
+        pipelines: &[u64],
         ref_path: &str,
         sha: &str,
     ) -> Result<(), SourceError> {
         let mut refs = server_refs(&checkout.git)?;
         refs.insert(ref_path.to_owned(), sha.to_owned());
-        refs.insert(format!("refs/pipelines/{pipeline}"), sha.to_owned());
+        for pipeline in pipelines {
+            refs.insert(format!("refs/pipelines/{pipeline}"), sha.to_owned());
+        }
         let mut packed = String::new();
         for (name, target) in &refs {
             let _ = writeln!(packed, "{target} {name}");

@@ -45,15 +45,19 @@ impl Screen {
         styles: Styles,
         names: impl IntoIterator<Item = &'a str>,
     ) -> Self {
-        let jobs: HashMap<String, Job> = names
-            .into_iter()
-            .enumerate()
-            .map(|(position, name)| {
-                (name.to_owned(), Job { position, label: shortened(name), lines: Lines::default() })
-            })
-            .collect();
-        let width = jobs.values().map(|job| job.label.width()).max().unwrap_or_default();
-        Self { out: Box::new(out), styles, width, jobs, closed: false }
+        let mut screen = Self { out: Box::new(out), styles, width: 0, jobs: HashMap::new(), closed: false };
+        screen.add(names);
+        screen
+    }
+
+    /// More jobs, which were not known before.
+    pub(crate) fn add<'a>(&mut self, names: impl IntoIterator<Item = &'a str>) {
+        for name in names {
+            let position = self.jobs.len();
+            let job = || Job { position, label: shortened(name), lines: Lines::default() };
+            let label = &self.jobs.entry(name.to_owned()).or_insert_with(job).label;
+            self.width = self.width.max(label.width());
+        }
     }
 
     /// How things look on it.

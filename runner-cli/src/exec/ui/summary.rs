@@ -22,6 +22,8 @@ pub(crate) struct Row {
     /// Why it failed.
     pub(crate) reason: Option<String>,
     pub(crate) exit_code: Option<i64>,
+    /// Coverage in percent that it reported.
+    pub(crate) coverage: Option<String>,
     /// How many tries it took.
     pub(crate) tries: usize,
     pub(crate) queued: Option<SystemTime>,
@@ -87,6 +89,7 @@ fn status(row: &Row) -> String {
             details.push("allowed".to_owned());
         }
     }
+    details.extend(row.coverage.as_ref().map(|percent| format!("coverage {percent}%")));
     if row.tries > 1 {
         details.push(format!("{} tries", row.tries));
     }
@@ -145,6 +148,7 @@ mod tests {
             allowed: false,
             reason: None,
             exit_code: None,
+            coverage: None,
             tries: 1,
             queued: times.map(|t| at(t.0)),
             started: times.map(|t| at(t.1)),
