@@ -66,7 +66,6 @@ pub(crate) enum Command {
 
 /// What to do with runners and pipelines.
 #[derive(Debug, Subcommand)]
-#[expect(clippy::large_enum_variant, reason = "one value of it exists in the life of the process")]
 pub(crate) enum RunnerCommand {
     /// Run the pipeline of a .gitlab-ci.yml on this machine.
     Exec(ExecArgs),

@@ -1,5 +1,6 @@
 //! `exec --explain` and `--explain-variables`: why a job is in or out, and where its variables come from.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 
 use runner_coordinator::pipeline::{Explanation, RuleTrace, Verdict};
@@ -47,6 +48,60 @@ pub(super) fn print(
         writeln!(out, "  => {verdict}")?;
     }
     Ok(())
+}
+
+/// Prints the variables of jobs by name, with where they come from and what they win over.
+pub(super) fn print_variables<'a>(
+    out: &mut dyn Write,
+    jobs: impl Iterator<Item = (&'a str, Vec<Definition>)>,
+) -> std::io::Result<()> {
+    for (position, (job, definitions)) in jobs.enumerate() {
+        if position > 0 {
+            writeln!(out)?;
+        }
+        writeln!(out, "{job}")?;
+        let secrets: Vec<&str> = definitions
+            .iter()
+            .filter(|definition| is_secret(definition) && !definition.variable.value.is_empty())
+            .map(|definition| definition.variable.value.as_str())
+            .collect();
+        let mut by_name: BTreeMap<&str, Vec<&Definition>> = BTreeMap::new();
+        for definition in &definitions {
+            by_name.entry(&definition.variable.key).or_default().push(definition);
+        }
+        for (name, mut of_name) in by_name {
+            let Some(last) = of_name.pop() else { continue };
+            writeln!(out, "  {name} = {}  ({})", shown(last, &secrets), level(last.level))?;
+            for lost in of_name.iter().rev() {
+                writeln!(out, "    over {}  ({})", shown(lost, &secrets), level(lost.level))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn shown(definition: &Definition, secrets: &[&str]) -> String {
+    if is_secret(definition) {
+        return "[MASKED]".to_owned();
+    }
+    let value = definition.variable.value.clone();
+    format!("{:?}", secrets.iter().fold(value, |value, secret| value.replace(secret, "[MASKED]")))
+}
+
+fn is_secret(definition: &Definition) -> bool {
+    definition.variable.masked || definition.variable.file
+}
+
+fn level(level: Level) -> &'static str {
+    match level {
+        Level::Predefined => "predefined",
+        Level::File => "the pipeline's file",
+        Level::User => "git's user",
+        Level::Dotenv => "a dotenv report",
+        Level::Project => "--variables-file",
+        Level::Pipeline => "--variable",
+        Level::Environment => "the environment",
+    }
 }
 
 fn rules(out: &mut dyn Write, what: &str, rules: &[RuleTrace], hidden: &[&str]) -> std::io::Result<()> {

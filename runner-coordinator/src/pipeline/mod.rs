@@ -14,7 +14,7 @@
 //! - [`compile_child`] does the same for the files of `trigger:include`, when the job that starts them runs.
 //! - Every mistake names file, line and column of the key or value that is to blame, also where that was inherited, and
 //!   has GitLab's text, so that it can be searched for. `{:#}` shows the line, a caret, and the way through `include` and
-//!   `extends`; [`CompileError::code`] is for programs.
+//!   `extends`; its [`Code`] is for programs.
 //! - Nothing is dropped silently. A keyword that only a server could give a meaning is counted in the notes; one that a
 //!   job cannot do without is an error as soon as the job takes part in a pipeline.
 //!

@@ -81,7 +81,7 @@ async fn download(url: &str, proxy: &ProxySettings) -> io::Result<String> {
     let mut at = url::Url::parse(url).map_err(io::Error::other)?;
     for _ in 0..=MAX_REDIRECTS {
         let request = http::Request::get(at.as_str()).body(Body::empty()).map_err(io::Error::other)?;
-        let answer = transport.send(request).await.map_err(in_full)?;
+        let answer = transport.send(request).await.map_err(|error| in_full(&error))?;
         let status = answer.status();
         if status.is_redirection() {
             let next = answer.headers().get(http::header::LOCATION).and_then(|value| value.to_str().ok());
@@ -96,7 +96,7 @@ async fn download(url: &str, proxy: &ProxySettings) -> io::Result<String> {
         if status != http::StatusCode::OK {
             return Err(io::Error::other(format!("the server answered {status}")));
         }
-        let bytes = answer.into_body().collect(MAX_BYTES).await.map_err(in_full)?;
+        let bytes = answer.into_body().collect(MAX_BYTES).await.map_err(|error| in_full(&error))?;
         return String::from_utf8(bytes.to_vec())
             .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"));
     }
@@ -104,6 +104,6 @@ async fn download(url: &str, proxy: &ProxySettings) -> io::Result<String> {
 }
 
 /// An error with its causes in one line.
-fn in_full(error: runner_api::transport::TransportError) -> io::Error {
-    io::Error::other(crate::error::in_one_line(&error))
+fn in_full(error: &runner_api::transport::TransportError) -> io::Error {
+    io::Error::other(crate::error::in_one_line(error))
 }

@@ -111,7 +111,7 @@ pub(crate) fn gather(
         directory: directory(&checkout.root),
         before_sha: match git_ref {
             GitRef::Tag { .. } | GitRef::MergeRequest(_) => zeros(&snapshot.sha),
-            _ => before(checkout, git, snapshot),
+            GitRef::Branch(_) => before(checkout, git, snapshot),
         },
         git_ref,
         sha: snapshot.sha.clone(),
