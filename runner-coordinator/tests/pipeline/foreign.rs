@@ -94,7 +94,7 @@ fn compiled(root: &str) -> Result<Config, String> {
 }
 
 fn jobs(root: &str) -> String {
-    names(&compiled(root).unwrap()).join(" ")
+    compiled(root).map_or_else(|error| error, |config| names(&config).join(" "))
 }
 
 #[test]
