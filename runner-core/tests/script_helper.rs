@@ -9,17 +9,13 @@ use runner_core::plan::StageKind;
 use script_support::{Fixture, JOB_TOKEN, Ran, variable};
 use serde_json::{Value, json};
 
-/// A job with a helper that knows the given commands and fails those whose name contains a word of `FAIL`.
-fn fixture(commands: &str, changes: &Value) -> Fixture {
+/// A job with a helper that fails calls that contain a word of `FAIL`.
+fn fixture(changes: &Value) -> Fixture {
     let mut fixture = Fixture::in_folders(changes);
     fixture.program(
         "helper",
-        &format!(
-            "case \" {commands} \" in *\" $1 \"*) ;; *) echo unknown command >&2; exit 2 ;; esac\n\
-             [ \"$2\" = --help ] && exit 0\n\
-             log=\"$HOME/calls\"; printf '%s' \"$CI_JOB_TOKEN:\" >> \"$log\"; printf ' <%s>' \"$@\" >> \"$log\"; echo >> \"$log\"\n\
-             for word in $FAIL; do case \"$*\" in *\"$word\"*) exit 1 ;; esac; done; exit 0"
-        ),
+        "log=\"$HOME/calls\"; printf '%s' \"$CI_JOB_TOKEN:\" >> \"$log\"; printf ' <%s>' \"$@\" >> \"$log\"; echo >> \"$log\"\n\
+         for word in $FAIL; do case \"$*\" in *\"$word\"*) exit 1 ;; esac; done; exit 0",
     );
     fixture.place.helper = vec![fixture.root().join("bin/helper").display().to_string()];
     fs::create_dir_all(fixture.project()).unwrap();
@@ -38,8 +34,6 @@ fn run(fixture: &Fixture, kind: StageKind) -> Ran {
     fixture.run_with(&["bash"], &input)
 }
 
-const ALL: &str = "artifacts-uploader artifacts-downloader cache-extractor cache-archiver";
-
 fn artifacts() -> Value {
     json!({"artifacts": [
         {"name": "$CI_JOB_NAME x", "paths": ["out/*", "it's"], "exclude": ["out/tmp/**"], "untracked": true,
@@ -52,7 +46,7 @@ fn artifacts() -> Value {
 
 #[test]
 fn uploads() {
-    let fixture = fixture(ALL, &artifacts());
+    let fixture = fixture(&artifacts());
     let ran = run(&fixture, StageKind::UploadArtifactsOnSuccess).success();
     assert_eq!(ran.lines(), ["Uploading artifacts...", "Uploading artifacts..."]);
     let common = "<--url> <https://gitlab.example.com> <--id> <123> <--timeout> <1h0m0s> <--response-header-timeout> <10m0s>";
@@ -74,21 +68,18 @@ fn uploads() {
 fn a_failing_upload_ends_the_stage() {
     let mut changes = artifacts();
     changes["variables"] = json!([variable("FAIL", "it's")]);
-    let fixture = fixture(ALL, &changes);
+    let fixture = fixture(&changes);
     assert_eq!(run(&fixture, StageKind::UploadArtifactsOnSuccess).code, 1);
     assert_eq!(calls(&fixture).len(), 1);
 }
 
 #[test]
 fn downloads_use_the_tokens_of_the_other_jobs() {
-    let fixture = fixture(
-        ALL,
-        &json!({"dependencies": [
+    let fixture = fixture(&json!({"dependencies": [
             {"id": 7, "token": "token-of-7", "name": "build: a", "artifacts_file": {"filename": "a.zip"}},
             {"id": 8, "token": "token-of-8", "name": "nothing"},
             {"id": 9, "token": "token-of-9", "name": "build: b", "artifacts_file": {"filename": "b.zip"}},
-        ], "variables": [{"key": "CI_JOB_TOKEN", "value": JOB_TOKEN}]}),
-    );
+        ], "variables": [{"key": "CI_JOB_TOKEN", "value": JOB_TOKEN}]}));
     let input = fixture.script(StageKind::DownloadArtifacts);
     assert!(!input.script.contains("token-of"));
     let ran = fixture.run_with(&["dash"], &input).success();
@@ -110,7 +101,6 @@ fn a_failing_download_ends_the_stage() {
     let dependency =
         |id| json!({"id": id, "token": "t", "name": "n", "artifacts_file": {"filename": "a.zip"}});
     let fixture = fixture(
-        ALL,
         &json!({"dependencies": [dependency(7), dependency(8)], "variables": [variable("FAIL", "7")]}),
     );
     assert_eq!(run(&fixture, StageKind::DownloadArtifacts).code, 1);
@@ -128,7 +118,7 @@ fn cache(changes: &Value, variables: &Value) -> Value {
 #[test]
 fn caches_are_restored_and_saved() {
     let fixture =
-        fixture(ALL, &cache(&json!({"untracked": true}), &json!([variable("CACHE_REQUEST_TIMEOUT", "3")])));
+        fixture(&cache(&json!({"untracked": true}), &json!([variable("CACHE_REQUEST_TIMEOUT", "3")])));
     let ran = run(&fixture, StageKind::RestoreCache).success();
     assert_eq!(ran.lines(), ["Checking cache for main-protected...", "Successfully extracted cache"]);
     let ran = run(&fixture, StageKind::ArchiveCache).success();
@@ -156,7 +146,7 @@ fn keys_are_tried_in_their_order_until_one_works() {
         variable("FAIL", "/b/ k2-x"),
         variable("FF_CLEAN_UP_FAILED_CACHE_EXTRACT", "true"),
     ]);
-    let fixture = fixture(ALL, &cache(&changes, &variables));
+    let fixture = fixture(&cache(&changes, &variables));
     fs::create_dir_all(fixture.project().join("vendor/deep")).unwrap();
     let ran = run(&fixture, StageKind::RestoreCache).success();
     assert_eq!(
@@ -180,7 +170,7 @@ fn keys_are_tried_in_their_order_until_one_works() {
 
 #[test]
 fn scenario_109_that_no_cache_is_found_or_saved_is_no_failure() {
-    let fixture = fixture(ALL, &cache(&json!({}), &json!([variable("FAIL", "cache")])));
+    let fixture = fixture(&cache(&json!({}), &json!([variable("FAIL", "cache")])));
     assert!(run(&fixture, StageKind::RestoreCache).success().text().ends_with("Failed to extract cache\n"));
     assert!(run(&fixture, StageKind::ArchiveCache).success().text().ends_with("Failed to create cache\n"));
 }
@@ -188,10 +178,10 @@ fn scenario_109_that_no_cache_is_found_or_saved_is_no_failure() {
 #[test]
 fn protected_caches_cannot_be_named_as_a_fallback() {
     for key in ["x-protected", "x-protected. . ", "y/../x-protected/"] {
-        let fixture = fixture(
-            ALL,
-            &cache(&json!({}), &json!([variable("CACHE_FALLBACK_KEY", key), variable("FAIL", "cache")])),
-        );
+        let fixture = fixture(&cache(
+            &json!({}),
+            &json!([variable("CACHE_FALLBACK_KEY", key), variable("FAIL", "cache")]),
+        ));
         let ran = run(&fixture, StageKind::RestoreCache).success();
         assert_eq!(
             ran.lines()[0],
@@ -210,7 +200,7 @@ fn policies() {
         ("push", false, true),
         ("$P", true, false),
     ] {
-        let fixture = fixture(ALL, &cache(&json!({ "policy": policy }), &json!([variable("P", "pull")])));
+        let fixture = fixture(&cache(&json!({ "policy": policy }), &json!([variable("P", "pull")])));
         let restored = run(&fixture, StageKind::RestoreCache).success().lines();
         assert_eq!(restored[0] == "Not downloading cache main-protected due to policy", !pulls, "{policy}");
         let saved = run(&fixture, StageKind::ArchiveCache).success().lines();
@@ -222,32 +212,75 @@ fn policies() {
 #[test]
 fn hashed_keys_show_the_human_one() {
     let flag = json!([variable("FF_HASH_CACHE_KEYS", "true")]);
-    let fixture = fixture(ALL, &cache(&json!({"key": "some/user/key"}), &flag));
+    let fixture = fixture(&cache(&json!({"key": "some/user/key"}), &flag));
     let ran = run(&fixture, StageKind::RestoreCache).success();
     assert_eq!(ran.lines()[0], "Checking cache for some/user/key...");
     let hash = "7f6da050858a8c8767cddbfdf331cbe3a0269abba1fc11fd3fa381b8851b7917";
     assert!(calls(&fixture)[0].contains(&format!("/group/project/{hash}/cache.zip>")));
 }
 
-#[test]
-fn a_helper_without_a_command_is_a_warning() {
+/// A job that needs the helper for everything.
+fn everything() -> Value {
     let mut changes = artifacts();
     changes["cache"] = json!([{"key": "k", "paths": ["vendor"]}]);
     changes["dependencies"] =
         json!([{"id": 7, "token": "t", "name": "n", "artifacts_file": {"filename": "a.zip"}}]);
-    let mut fixture = fixture("artifacts-uploader", &changes);
-    let helper = fixture.place.helper[0].clone();
-    for (kind, line) in [
-        (StageKind::RestoreCache, format!("Missing {helper}. Extracting cache is disabled.")),
-        (StageKind::ArchiveCache, format!("Missing {helper}. Creating cache is disabled.")),
-        (StageKind::DownloadArtifacts, format!("Missing {helper}. Artifacts downloading is disabled.")),
-        (StageKind::UploadArtifactsOnSuccess, "Uploading artifacts...".to_owned()),
-    ] {
-        assert_eq!(run(&fixture, kind).success().lines()[0], line);
+    changes
+}
+
+const KINDS: [StageKind; 4] = [
+    StageKind::RestoreCache,
+    StageKind::ArchiveCache,
+    StageKind::DownloadArtifacts,
+    StageKind::UploadArtifactsOnSuccess,
+];
+
+/// The helper is started for what it has to do, and never to see whether it is there.
+#[test]
+fn weak_point_one_program_per_artifact_command() {
+    let fixture = fixture(&everything());
+    for kind in KINDS {
+        run(&fixture, kind).success();
     }
-    fixture.place.helper = vec!["/no/such/program".to_owned(), "helper".to_owned()];
-    let ran = run(&fixture, StageKind::UploadArtifactsOnSuccess).success();
-    assert_eq!(ran.lines()[0], "Missing /no/such/program helper. Uploading artifacts is disabled.");
+    let calls = calls(&fixture);
+    let names: Vec<_> = calls.iter().map(|call| call.split(['<', '>']).nth(1).unwrap()).collect();
+    // There are two artifacts to upload.
+    assert_eq!(
+        names,
+        [
+            "cache-extractor",
+            "cache-archiver",
+            "artifacts-downloader",
+            "artifacts-uploader",
+            "artifacts-uploader"
+        ]
+    );
+}
+
+#[test]
+fn that_there_is_no_helper_is_a_warning() {
+    let mut fixture = fixture(&everything());
+    for (helper, name) in [
+        (vec!["/no/such/program", "helper"], "/no/such/program helper"),
+        (vec!["no-such-program"], "no-such-program"),
+    ] {
+        fixture.place.helper = helper.into_iter().map(str::to_owned).collect();
+        for (kind, what) in KINDS.into_iter().zip([
+            "Extracting cache",
+            "Creating cache",
+            "Artifacts downloading",
+            "Uploading artifacts",
+        ]) {
+            let line = format!("Missing {name}. {what} is disabled.");
+            assert_eq!(run(&fixture, kind).success().lines()[0], line);
+        }
+    }
+    // By name, where programs are looked for.
+    fixture.place.helper = vec!["helper".to_owned()];
+    assert_eq!(
+        run(&fixture, StageKind::UploadArtifactsOnSuccess).success().lines()[0],
+        "Uploading artifacts..."
+    );
     fixture.place.helper = Vec::new();
     let ran = run(&fixture, StageKind::RestoreCache).success();
     assert_eq!(ran.lines(), ["Extracting cache is not supported by this executor."]);

@@ -32,7 +32,7 @@ pub(super) fn download(context: &Context<'_>) -> Body {
     });
     let downloads = downloads.collect();
     let mut ops = enter(context);
-    ops.push(with_helper(context, "artifacts-downloader", "Artifacts downloading", downloads));
+    ops.push(with_helper(context, "Artifacts downloading", downloads));
     Body::Ops(ops)
 }
 
@@ -52,7 +52,7 @@ pub(super) fn upload(context: &Context<'_>, success: bool) -> Body {
     let mut ops = enter(context);
     for spec in specs {
         let upload = vec![Op::notice("Uploading artifacts..."), Op::Run(uploader(context, spec))];
-        ops.push(with_helper(context, "artifacts-uploader", "Uploading artifacts", upload));
+        ops.push(with_helper(context, "Uploading artifacts", upload));
     }
     Body::Ops(ops)
 }
@@ -85,13 +85,13 @@ pub(super) fn helper(context: &Context<'_>, name: &str) -> Command {
     Command::new(context.place.helper.iter().cloned()).args([name])
 }
 
-/// Does something only if the helper has the command for it; a job without a helper goes on with a warning.
-pub(super) fn with_helper(context: &Context<'_>, name: &str, what: &str, then: Vec<Op>) -> Op {
-    if context.place.helper.is_empty() {
+/// Does something only if the helper is there; a job without a helper goes on with a warning. It is not started to learn that.
+pub(super) fn with_helper(context: &Context<'_>, what: &str, then: Vec<Op>) -> Op {
+    let Some(program) = context.place.helper.first() else {
         return Op::warning(format!("{what} is not supported by this executor."));
-    }
+    };
     Op::If {
-        condition: Condition::Succeeds(helper(context, name).args(["--help"]).hidden()),
+        condition: Condition::IsProgram(program.clone()),
         then,
         otherwise: vec![Op::warning(format!(
             "Missing {}. {what} is disabled.",

@@ -55,7 +55,7 @@ fn restore_one(context: &Context<'_>, spec: &CacheSpec) -> Result<Vec<Op>, Strin
     }
     let mut keys = vec![key];
     keys.extend(fallbacks(context, spec, &mut ops));
-    ops.push(with_helper(context, "cache-extractor", "Extracting cache", chain(context, spec, &keys)));
+    ops.push(with_helper(context, "Extracting cache", chain(context, spec, &keys)));
     Ok(ops)
 }
 
@@ -103,7 +103,7 @@ fn archive_one(context: &Context<'_>, spec: &CacheSpec) -> Result<Vec<Op>, Strin
             otherwise: vec![Op::warning("Failed to create cache")],
         },
     ];
-    ops.push(with_helper(context, "cache-archiver", "Creating cache", create));
+    ops.push(with_helper(context, "Creating cache", create));
     Ok(ops)
 }
 

@@ -232,6 +232,8 @@ pub enum Condition {
     IsDir(String),
     /// There is such a file.
     IsFile(String),
+    /// There is such a program: at this path, or by this name where programs are looked for. It is not started.
+    IsProgram(String),
     /// Git is at least of this version.
     GitAtLeast(u32, u32),
 }

@@ -113,6 +113,12 @@ impl Writer<'_> {
             Condition::Succeeds(command) => self.command(command),
             Condition::IsDir(path) => format!("[ -d {} ]", self.secrets.word(path)),
             Condition::IsFile(path) => format!("[ -f {} ]", self.secrets.word(path)),
+            Condition::IsProgram(program) if program.contains('/') => {
+                format!("[ -x {} ]", self.secrets.word(program))
+            }
+            Condition::IsProgram(program) => {
+                format!("command -v {} > /dev/null 2>&1", self.secrets.word(program))
+            }
             // The answer is "git version MAJOR.MINOR…", split into words at blanks and dots.
             Condition::GitAtLeast(major, minor) => format!(
                 "(IFS=' .'; set -- $(git version); \
