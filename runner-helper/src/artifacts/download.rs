@@ -158,3 +158,6 @@ fn extract(archive: &Path, folder: &Path) -> Result<(), Fatal> {
         Format::TarZstd => Err(Fatal::NotSupported("extracting an archive of format tarzstd".to_owned())),
     }
 }
+
+#[cfg(test)]
+mod faults;

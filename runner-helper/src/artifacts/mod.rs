@@ -10,6 +10,8 @@ mod go_duration;
 mod meter;
 mod server;
 mod upload;
+#[cfg(test)]
+mod virtual_site;
 
 pub use args::{DownloaderArgs, MetadataArgs, ServerArgs, UploaderArgs};
 pub use download::download;

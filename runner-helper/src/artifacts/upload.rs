@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use runner_api::payload::ArtifactFormat;
+use runner_api::retry::RetryPolicy;
 use runner_api::transport::Body;
 use runner_api::{ArtifactUpload, Error, JobClient};
 
@@ -20,8 +21,12 @@ use crate::files::surroundings::Surroundings;
 const TRIES: u32 = 3;
 const TRIES_WHILE_UNAVAILABLE: u32 = 6;
 
-/// The longest wait between tries, as a multiple of the first.
-const LONGEST_WAIT: u32 = 5;
+/// The wait before the last of these tries, as a multiple of the others. The first tries follow an outage of ten seconds
+/// closely; the last one is for a longer one.
+const LAST_WAIT: u32 = 10;
+
+/// Pauses between the requests of one try: none of them is longer than a second, the random part included.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
 
 /// Selects, packs and uploads artifacts of a job; gives the exit code. Blocks until everything is done; must not be
 /// called from within an async runtime.
@@ -35,7 +40,8 @@ pub fn upload(args: &UploaderArgs, surroundings: &mut Surroundings<'_>) -> u8 {
         let Some((package, upload)) = prepare(args, &project, &mut report)? else { return Ok(()) };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Fatal::failed("cannot start", error))?;
-        let sender = Sender { job, package, upload, args, first_wait: *upload_wait };
+        let job = job.with_retry(retry());
+        let sender = Sender { job, package, upload, args, wait_between: *upload_wait };
         runtime.block_on(sender.send(&mut **out, &mut report))
     });
     match done {
@@ -45,6 +51,10 @@ pub fn upload(args: &UploaderArgs, surroundings: &mut Surroundings<'_>) -> u8 {
             1
         }
     }
+}
+
+fn retry() -> RetryPolicy {
+    RetryPolicy::default().with_delays(PAUSES.0, PAUSES.1)
 }
 
 /// What to send; `None` when there is nothing.
@@ -98,12 +108,11 @@ struct Sender<'a> {
     package: Package,
     upload: ArtifactUpload,
     args: &'a UploaderArgs,
-    first_wait: Duration,
+    wait_between: Duration,
 }
 
 impl Sender<'_> {
     async fn send(&self, out: &mut dyn std::io::Write, report: &mut Report<'_>) -> Result<(), Fatal> {
-        let mut wait = self.first_wait;
         let mut tries = 1;
         loop {
             let error = match self.attempt(out).await {
@@ -126,9 +135,9 @@ impl Sender<'_> {
                 return Err(Fatal::failed("the artifacts could not be uploaded", error));
             }
             tries += 1;
+            let wait = self.wait_between * if tries == TRIES_WHILE_UNAVAILABLE { LAST_WAIT } else { 1 };
             report.warning_with("Retrying...", &[("context", &"artifacts-uploader"), ("try", &tries)]);
             tokio::time::sleep(wait).await;
-            wait = (wait * 2).min(self.first_wait * LONGEST_WAIT);
         }
     }
 
@@ -154,6 +163,9 @@ impl Sender<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod faults;
 
 #[cfg(test)]
 mod tests {

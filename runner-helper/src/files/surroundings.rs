@@ -12,8 +12,8 @@ pub struct Surroundings<'a> {
     pub folder: PathBuf,
     /// The process's environment: variables for expansion, `TMPDIR`, proxies.
     pub environment: BTreeMap<String, String>,
-    /// The first wait between tries of an upload; later ones double up to five times of it. One second in a program, less in
-    /// tests.
+    /// The wait between tries of an upload; the one before the last try is ten times as long. One second in a program, less
+    /// in tests.
     pub upload_wait: Duration,
     /// Standard output: the progress of transfers.
     pub out: &'a mut dyn Write,
