@@ -260,6 +260,7 @@ async fn scenario_67_with_timestamps_every_line_has_a_header_and_nothing_waits_f
     assert_eq!(server.text(), format!("{expected}{rest}"));
 }
 
+/// A weak point elsewhere: time stamps count towards the limit.
 #[tokio::test(start_paused = true)]
 async fn the_output_limit_counts_the_jobs_own_bytes() {
     for timestamps in [false, true] {

@@ -93,6 +93,9 @@ async fn a_job_request_on_the_wire() {
     ] {
         assert!(head.lines().any(|found| found == line), "{line} in {head}");
     }
+    #[cfg(feature = "gzip")]
+    assert!(head.lines().any(|line| line == "accept-encoding: gzip"), "{head}");
+    assert!(!head.contains("\r\nexpect:"), "{head}");
 }
 
 #[tokio::test]

@@ -10,3 +10,4 @@ mod runners;
 mod scenarios;
 mod signals;
 mod support;
+mod weak_points;

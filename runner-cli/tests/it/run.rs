@@ -9,21 +9,27 @@ use rustix::process::{Pid, Signal, kill_process};
 use secrecy::ExposeSecret;
 use serde_json::json;
 
-/// A configuration with one shell runner.
-fn configure(surroundings: &Surroundings, gitlab: &GitLab, more: &str) {
+/// A configuration with one shell runner: with room for so many jobs, and with more lines for all and for the runner.
+pub(crate) fn configure(
+    surroundings: &Surroundings,
+    gitlab: &GitLab,
+    concurrent: u32,
+    more: &str,
+    more_of_runner: &str,
+) {
     let token = gitlab.handle().create_runner(NewRunner::default()).token;
     surroundings.write(
         "config.toml",
         &format!(
-            "concurrent = 2\ncheck_interval = 1\n{more}\n[[runners]]\nname = \"mine\"\nurl = \"{}\"\ntoken = \"{}\"\n\
-             executor = \"shell\"\n",
+            "concurrent = {concurrent}\ncheck_interval = 1\n{more}\n[[runners]]\nname = \"mine\"\nurl = \"{}\"\ntoken = \"{}\"\n\
+             executor = \"shell\"\n{more_of_runner}\n",
             gitlab.url(),
             token.expose_secret()
         ),
     );
 }
 
-fn start(surroundings: &Surroundings) -> Child {
+pub(crate) fn start(surroundings: &Surroundings) -> Child {
     surroundings
         .command()
         .arg("--config")
@@ -46,11 +52,11 @@ fn job(script: &[&str]) -> NewJob {
     }))
 }
 
-fn trace(gitlab: &GitLab, job: JobId) -> String {
+pub(crate) fn trace(gitlab: &GitLab, job: JobId) -> String {
     String::from_utf8_lossy(&gitlab.handle().read_trace(job, 0)).into_owned()
 }
 
-fn signal(child: &Child, signal: Signal) {
+pub(crate) fn signal(child: &Child, signal: Signal) {
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
     kill_process(pid, signal).unwrap();
 }
@@ -72,7 +78,7 @@ fn wait_for(child: &mut Child, text: &str) -> Vec<String> {
 #[test]
 fn a_job_runs_and_a_drain_ends_the_process() {
     let (surroundings, gitlab) = (Surroundings::new(), GitLab::start());
-    configure(&surroundings, &gitlab, "listen_address = \":9252\"");
+    configure(&surroundings, &gitlab, 2, "listen_address = \":9252\"", "");
     let mut child = start(&surroundings);
     let said = wait_for(&mut child, "takes jobs");
     assert!(
@@ -91,7 +97,7 @@ fn a_job_runs_and_a_drain_ends_the_process() {
 #[test]
 fn the_second_signal_interrupts() {
     let (surroundings, gitlab) = (Surroundings::new(), GitLab::start());
-    configure(&surroundings, &gitlab, "shutdown_timeout = 3600");
+    configure(&surroundings, &gitlab, 2, "shutdown_timeout = 3600", "");
     let mut child = start(&surroundings);
     let id = gitlab.handle().enqueue(job(&["echo $((40 + 2)) is ready", "sleep 1000"]));
     gitlab.wait_for_trace(id, "42 is ready");
@@ -106,10 +112,11 @@ fn the_second_signal_interrupts() {
     );
 }
 
+/// kill9-restart.
 #[test]
 fn a_job_outlives_a_killed_manager_and_the_next_start_resolves_it() {
     let (surroundings, gitlab) = (Surroundings::new(), GitLab::start());
-    configure(&surroundings, &gitlab, "");
+    configure(&surroundings, &gitlab, 2, "", "");
     let (go, back) = (surroundings.path("go"), surroundings.path("back"));
     for pipe in [&go, &back] {
         assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());

@@ -22,3 +22,5 @@ mod scenarios;
 mod sessions;
 mod stages;
 mod stopping;
+mod weak_points;
+mod wire;
