@@ -6,9 +6,10 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -74,7 +75,8 @@ impl Checkpoint {
 /// ```
 #[async_trait]
 pub trait CheckpointStore: Send + Sync + fmt::Debug {
-    /// Replaces the checkpoint as a whole: whenever the process ends, either the old one or the new one is there.
+    /// Replaces the checkpoint as a whole: whenever the process ends, either the old one or the new one is there. It is one line of
+    /// text.
     async fn save(&self, checkpoint: Bytes) -> io::Result<()>;
 
     /// The last checkpoint, if any was ever saved.
@@ -87,27 +89,67 @@ pub trait CheckpointStore: Send + Sync + fmt::Debug {
     async fn remove(&self) -> io::Result<()>;
 }
 
-/// A checkpoint in a file of mode 0600.
+/// A file that is longer is begun anew.
+const LONGEST: u64 = 256 * 1024;
+
+/// Checkpoints in a file of mode 0600, one a line; the last whole line counts. A line costs a hundredth of what a new file
+/// costs that takes the place of the old one, and a process that dies in the middle of it leaves the line before.
 #[derive(Debug)]
 pub struct FileCheckpoints {
     path: PathBuf,
+    /// Written by this value, and its length.
+    file: Arc<Mutex<Option<(File, u64)>>>,
 }
 
 impl FileCheckpoints {
-    /// Uses the file `path`, and while it is written another one beside it. Their folder must exist.
+    /// Uses the file `path`, and while it is begun anew another one beside it. Their folder must exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self { path: path.into(), file: Arc::default() }
     }
+}
+
+/// Adds a line, to a new file if need be.
+fn add(path: &Path, file: &mut Option<(File, u64)>, line: &[u8]) -> io::Result<()> {
+    // Taken out: when it fails, nobody knows what the file ends with, and the next one begins it anew.
+    let old = file.take().filter(|(open, length)| *length < LONGEST && is_at(open, path));
+    if let Some((mut open, length)) = old {
+        open.write_all(line)?;
+        *file = Some((open, length + line.len() as u64));
+        return Ok(());
+    }
+    let new = path.with_extension("new");
+    let mut open = private_file(&new, OpenOptions::new().write(true).create(true).truncate(true))?;
+    open.write_all(line)?;
+    std::fs::rename(new, path)?;
+    *file = Some((open, line.len() as u64));
+    Ok(())
+}
+
+/// Whether an open file is the one at a path: the folder may have been removed, and nobody would find what is written then.
+fn is_at(file: &File, path: &Path) -> bool {
+    match (file.metadata(), std::fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(there)) => ours.ino() == there.ino() && ours.dev() == there.dev(),
+        _ => false,
+    }
+}
+
+/// The last whole line; everything, if there is none.
+fn last_line(mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some(end) = memchr::memrchr(b'\n', &bytes) {
+        bytes.truncate(end);
+        let start = memchr::memrchr(b'\n', &bytes).map_or(0, |before| before + 1);
+        bytes.drain(..start);
+    }
+    bytes
 }
 
 #[async_trait]
 impl CheckpointStore for FileCheckpoints {
     async fn save(&self, checkpoint: Bytes) -> io::Result<()> {
-        let (path, new) = (self.path.clone(), self.path.with_extension("new"));
+        let (path, file) = (self.path.clone(), Arc::clone(&self.file));
         blocking(move || {
-            let mut file = private_file(&new, OpenOptions::new().write(true).create(true).truncate(true))?;
-            file.write_all(&checkpoint)?;
-            std::fs::rename(new, path)
+            let line = [&checkpoint[..], b"\n"].concat();
+            add(&path, &mut file.lock().unwrap_or_else(PoisonError::into_inner), &line)
         })
         .await
     }
@@ -115,7 +157,7 @@ impl CheckpointStore for FileCheckpoints {
     async fn load(&self) -> io::Result<Option<Bytes>> {
         let path = self.path.clone();
         blocking(move || match std::fs::read(path) {
-            Ok(bytes) => Ok(Some(bytes.into())),
+            Ok(bytes) => Ok(Some(last_line(bytes).into())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         })
@@ -125,9 +167,9 @@ impl CheckpointStore for FileCheckpoints {
     async fn sync(&self) -> io::Result<()> {
         let path = self.path.clone();
         blocking(move || {
-            std::fs::File::open(&path)?.sync_all()?;
+            File::open(&path)?.sync_all()?;
             match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                Some(folder) => std::fs::File::open(folder)?.sync_all(),
+                Some(folder) => File::open(folder)?.sync_all(),
                 None => Ok(()),
             }
         })
@@ -186,5 +228,54 @@ impl CheckpointStore for MemoryCheckpoints {
 impl fmt::Debug for MemoryCheckpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MemoryCheckpoints").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_last_whole_line_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.checkpoint");
+        let store = FileCheckpoints::new(&path);
+        assert_eq!(store.load().await.unwrap(), None);
+        for text in ["one", "two", "three"] {
+            store.save(text.into()).await.unwrap();
+            assert_eq!(store.load().await.unwrap().as_deref(), Some(text.as_bytes()));
+        }
+        // The process dies in the middle of a line; its successor begins with what is whole.
+        std::fs::write(&path, "one\ntwo\nthr").unwrap();
+        let store = FileCheckpoints::new(&path);
+        assert_eq!(store.load().await.unwrap().as_deref(), Some(&b"two"[..]));
+        store.save("four".into()).await.unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"four\n");
+    }
+
+    #[tokio::test]
+    async fn a_file_that_was_removed_is_missed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.checkpoint");
+        let store = FileCheckpoints::new(&path);
+        store.save("one".into()).await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+        store.save("two".into()).await.unwrap();
+        assert_eq!(store.load().await.unwrap().as_deref(), Some(&b"two"[..]));
+        folder.close().unwrap();
+        assert!(store.save("three".into()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_file_does_not_grow_for_ever() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("log.checkpoint");
+        let store = FileCheckpoints::new(&path);
+        let half = "x".repeat(usize::try_from(LONGEST).unwrap() / 2);
+        for _ in 0..3 {
+            store.save(half.clone().into()).await.unwrap();
+        }
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), half.len() as u64 + 1);
+        assert_eq!(store.load().await.unwrap().as_deref(), Some(half.as_bytes()));
     }
 }
