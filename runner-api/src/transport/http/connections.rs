@@ -10,6 +10,9 @@ use crate::transport::tls::Tls;
 
 type Customize = Arc<dyn Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder + Send + Sync>;
 
+/// Connections to one server that are kept for the next request.
+const MOST_IDLE: usize = 8;
+
 /// Everything about connections but TLS.
 #[derive(Clone)]
 pub(super) struct Connections {
@@ -59,6 +62,8 @@ impl Connections {
             .timeout(self.total_timeout)
             .tcp_keepalive(Duration::from_secs(30))
             .pool_idle_timeout(Duration::from_secs(90))
+            // After a burst of jobs that begin together, not all of their connections are needed again.
+            .pool_max_idle_per_host(MOST_IDLE)
             .no_proxy();
         #[cfg(feature = "gzip")]
         {
