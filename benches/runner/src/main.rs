@@ -9,7 +9,6 @@
 //! It measures and judges; it fails only when something could not be measured, or with `--check` when a target was missed.
 //! `docs/performance.md` says how to read what it prints.
 
-mod artifacts;
 mod bash;
 mod churn;
 mod figure;
@@ -75,8 +74,6 @@ enum Bench {
     Masked,
     /// When lines arrive.
     Latency,
-    /// Artifacts, up and down.
-    Artifacts,
 }
 
 /// What every measurement needs to know.
@@ -89,7 +86,7 @@ struct Context {
 }
 
 impl Context {
-    /// A number of repetitions, or a tenth of an amount when it has to be quick.
+    /// A number of repetitions, fewer when it has to be quick.
     fn repetitions(&self, full: usize) -> usize {
         if self.quick { full.div_ceil(5).max(2) } else { full }
     }
@@ -153,6 +150,5 @@ async fn measure(bench: Bench, context: &Context) -> Result<Vec<Figure>, Error> 
         Bench::Log => log::measure(context, 0).await,
         Bench::Masked => log::measure(context, 20).await,
         Bench::Latency => latency::measure(context).await,
-        Bench::Artifacts => artifacts::measure(context).await,
     }
 }
