@@ -35,9 +35,6 @@ pub(crate) struct ExecArgs {
     #[command(flatten)]
     pub(crate) includes: IncludeArgs,
 
-    /// Run jobs without the keywords that cannot be honoured here, with a note.
-    #[arg(long)]
-    pub(crate) ignore_unsupported: bool,
     /// Refuse pipelines with jobs that ask for an image or services: this machine has none.
     #[arg(long)]
     pub(crate) strict_image: bool,

@@ -2,9 +2,7 @@
 
 use std::time::SystemTime;
 
-use runner_coordinator::pipeline::{
-    self, ChildInclude, Config, Context, Pipeline, Span, Unsupported, Variable,
-};
+use runner_coordinator::pipeline::{self, ChildInclude, Config, Context, Pipeline, Span, Variable};
 use runner_coordinator::run::{Facts, JobVariable};
 
 use super::ExecError;
@@ -30,8 +28,6 @@ pub(super) struct Inputs<'a> {
 pub(super) struct Leniency {
     /// Includes that need a server.
     pub(super) missing_includes: bool,
-    /// Keywords that cannot be honoured here.
-    pub(super) unsupported: bool,
 }
 
 /// What the session knows beside git.
@@ -103,9 +99,6 @@ impl Inputs<'_> {
         known.project_variables = plain(&self.variables.project);
         known.pipeline_variables = plain(&self.variables.pipeline);
         known.changed_files = self.changes.files.clone();
-        if self.leniency.unsupported {
-            known.unsupported = Unsupported::Note;
-        }
         if let Some(git) = self.git {
             for name in config.compared_refs() {
                 if let Some(files) = since(git, name, &self.facts.sha) {

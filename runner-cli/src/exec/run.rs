@@ -191,10 +191,7 @@ pub(super) fn styles(color: Color) -> Styles {
 }
 
 pub(super) fn leniency(arguments: &ExecArgs) -> Leniency {
-    Leniency {
-        missing_includes: arguments.includes.skip_missing_includes,
-        unsupported: arguments.ignore_unsupported,
-    }
+    Leniency { missing_includes: arguments.includes.skip_missing_includes }
 }
 
 fn choice(arguments: &ExecArgs) -> Choice {

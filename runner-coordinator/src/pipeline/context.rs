@@ -39,8 +39,6 @@ impl From<&run::Facts> for Context {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Facts {
-    /// What happens to jobs with keywords that cannot be honoured here.
-    pub unsupported: Unsupported,
     /// Predefined variables in order of precedence, lowest first. Those that depend on the job (`CI_JOB_NAME`,
     /// `CI_NODE_INDEX`, …) are added per job. `GITLAB_USER_*` take precedence over variables of the configuration.
     pub predefined: Vec<Variable>,
@@ -62,17 +60,6 @@ pub struct Facts {
     pub changed_since: IndexMap<String, Vec<String>>,
 }
 
-/// What happens to a job that uses a keyword that cannot be honoured here, `id_tokens` for instance.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Unsupported {
-    /// The whole pipeline is refused, each such keyword being an error.
-    #[default]
-    Refuse,
-    /// The job runs without it, each such keyword being a note. Keywords without which it would be another job (`run`,
-    /// the file of a child pipeline) are still errors.
-    Note,
-}
-
 /// What a pipeline runs for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RefKind {
@@ -89,7 +76,6 @@ impl Facts {
     #[must_use]
     pub fn push(branch: &str) -> Self {
         Self {
-            unsupported: Unsupported::Refuse,
             predefined: Vec::new(),
             project_variables: Vec::new(),
             pipeline_variables: Vec::new(),

@@ -93,7 +93,7 @@ mod suggest;
 mod yaml;
 
 pub use config::{Config, compile, compile_child};
-pub use context::{Context, Facts, RefKind, Unsupported};
+pub use context::{Context, Facts, RefKind};
 pub use error::{Code, CompileError, CompileErrors, Excerpt, Step};
 pub use evaluate::{ClauseTrace, EvaluateError, Explanation, RuleTrace, Verdict};
 pub use foreign::{Foreign, Found};

@@ -16,7 +16,7 @@ use super::needs::{NeedSpec, Needs, needs};
 use super::parallel::{Parallel, parallel};
 use super::policy::Policy;
 use super::retry::allow_failure;
-use super::server::{self, Unsupported};
+use super::server;
 use super::start::{policies, start_in, when};
 use super::trigger::trigger;
 use super::variables::job_variables;
@@ -103,7 +103,8 @@ pub(crate) struct Draft {
     pub(crate) except: Option<Policy>,
     /// Where `stage` stands, or the job if there is none.
     pub(crate) stage_span: Span,
-    pub(crate) unsupported: Unsupported,
+    /// Keywords that cannot be honoured here.
+    pub(crate) unsupported: Vec<CompileError>,
 }
 
 /// What jobs need to know of the rest of the configuration.
@@ -139,7 +140,7 @@ pub(crate) fn job(check: &mut Check, name: &str, entry: &Entry, around: &Surroun
     let own = Inheritable::parse(check, map, &location);
     let (inherit_default, inherit_variables) = inherited_names(check, map, &location);
     let inherited = own.inherit(&around.default, &inherit_default);
-    let unsupported = Unsupported::of_job(map, name);
+    let unsupported = server::unsupported(map, name);
     note_ignored(check, &inherited);
     let work = Work::Script {
         before_script: inherited.before_script.clone().unwrap_or_default(),
@@ -227,7 +228,7 @@ fn trigger_job(
     let mut draft = common(check, name, entry, map, needs, work, around);
     draft.inherit_variables = inherit_variables;
     draft.job.interruptible = own.or(inherited).unwrap_or_default();
-    draft.unsupported.essential = refused;
+    draft.unsupported = refused;
     trigger_limits(check, map, &location, &draft);
     Some(draft)
 }
@@ -306,7 +307,7 @@ fn common(
         only,
         except,
         stage_span: map.entry(stage_key).map_or(&entry.key_span, |stage| &stage.value.span).clone(),
-        unsupported: Unsupported::default(),
+        unsupported: Vec::new(),
     }
 }
 

@@ -140,35 +140,15 @@ pub(crate) fn pages(check: &mut Check, name: &str, map: &Map, location: &str) ->
     is_pages.then(|| nested.or(publish).unwrap_or_else(|| "public".to_owned()))
 }
 
-/// Keywords of a job that cannot be honoured here. They count only if the job is part of the pipeline.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Unsupported {
-    /// Without these the job would be another job.
-    pub(crate) essential: Vec<CompileError>,
-    /// Without these the job can run, if its user says so.
-    pub(crate) optional: Vec<CompileError>,
-}
-
-impl Unsupported {
-    /// The keywords whose presence alone is too much.
-    pub(crate) fn of_job(map: &Map, name: &str) -> Self {
-        let refuse = |keys: &[(&str, &str)]| {
-            let given = keys.iter().filter_map(|(key, help)| {
-                let entry = map.entry(key).filter(|entry| !entry.value.is_null())?;
-                let is_empty = entry.value.as_map().is_some_and(Map::is_empty);
-                (!is_empty).then(|| not_supported(&entry.key_span, name, key).help(*help))
-            });
-            given.collect()
-        };
-        Self { essential: refuse(&[("run", "write the steps as `script`")]), optional: Vec::new() }
-    }
-
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &CompileError> {
-        self.essential.iter().chain(&self.optional)
-    }
+/// Keywords that cannot be honoured here. They count only if the job is part of the pipeline.
+pub(crate) fn unsupported(map: &Map, name: &str) -> Vec<CompileError> {
+    let run = map.entry("run").filter(|entry| !entry.value.is_null());
+    run.map(|entry| not_supported(&entry.key_span, name, "run").help("write the steps as `script`"))
+        .into_iter()
+        .collect()
 }
 
 /// A keyword that is valid, but cannot be honoured here.
-pub(crate) fn not_supported(span: &super::super::span::Span, job: &str, key: &str) -> CompileError {
+fn not_supported(span: &super::super::span::Span, job: &str, key: &str) -> CompileError {
     CompileError::new(span, format!("jobs:{job}:{key} is not supported yet")).code(Code::Unsupported)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::config::Config;
-use super::super::context::{Facts, Unsupported};
+use super::super::context::Facts;
 use super::super::entries::variables::merge;
 use super::super::error::{Code, CompileError, CompileErrors};
 use super::super::expand::Scope;
@@ -87,14 +87,7 @@ impl Config {
                 Ok(Some(job)) => {
                     // Instances of one job share what is refused.
                     if told.insert(&planned.job.base) {
-                        let unsupported = &planned.draft.unsupported;
-                        errors.extend(unsupported.essential.iter().cloned());
-                        match facts.unsupported {
-                            Unsupported::Refuse => errors.extend(unsupported.optional.iter().cloned()),
-                            Unsupported::Note => {
-                                notes.extend(unsupported.optional.iter().map(ToString::to_string));
-                            }
-                        }
+                        errors.extend(planned.draft.unsupported.iter().cloned());
                     }
                     jobs.push(job);
                 }
