@@ -346,6 +346,7 @@ impl World {
             archive: None,
             endings: self.seen.endings.get(&job).copied().unwrap_or_default(),
             troubles: 0,
+            orphaned: self.seen.orphaned.contains(&job),
         };
         let mut found = self.handle.job(job, look).unwrap();
         let archive = self.runtime.block_on(self.handle.read_artifact(job, "archive")).unwrap();
