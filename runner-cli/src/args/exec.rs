@@ -22,6 +22,10 @@ pub(crate) struct ExecArgs {
     #[arg(long, value_enum, default_value_t, requires = "list")]
     pub(crate) format: ListFormat,
 
+    /// Draw the pipeline's jobs and what they need, and run nothing.
+    #[arg(long, value_enum, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "text",
+        conflicts_with_all = ["list", "explain", "explain_variables", "job_payload", "jobs"])]
+    pub(crate) graph: Option<GraphFormat>,
     /// Say why this job takes part or does not, rule by rule, and run nothing.
     #[arg(long, value_name = "JOB", conflicts_with_all = ["list", "job_payload", "jobs"])]
     pub(crate) explain: Option<String>,
@@ -99,6 +103,9 @@ pub(crate) struct ExecArgs {
     /// Put the jobs' artifacts into this folder, a folder for each job.
     #[arg(long, value_name = "DIR", help_heading = "State")]
     pub(crate) artifacts_to: Option<PathBuf>,
+    /// Write the run as one page, index.html, into this folder: graph, timeline, tests, logs.
+    #[arg(long, value_name = "DIR", help_heading = "State")]
+    pub(crate) report: Option<PathBuf>,
     /// Folder for everything that a run needs [default: $XDG_STATE_HOME/runner or ~/.local/state/runner]
     #[arg(long, value_name = "DIR", help_heading = "State")]
     pub(crate) state_dir: Option<PathBuf>,
@@ -142,6 +149,17 @@ pub(crate) enum ListFormat {
     Text,
     /// For programs; the format is described in the guide.
     Json,
+}
+
+/// How `--graph` draws.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum GraphFormat {
+    /// A tree for terminals.
+    Text,
+    /// A Mermaid flowchart for Markdown.
+    Mermaid,
+    /// A picture for browsers.
+    Svg,
 }
 
 /// When to use colours.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
-pub(crate) use exec::{Color, ExecArgs, ListFormat};
+pub(crate) use exec::{Color, ExecArgs, GraphFormat, ListFormat};
 pub(crate) use lint::{LintArgs, LintFormat};
 pub(crate) use register::RegisterArgs;
 pub(crate) use runners::{ResetTokenArgs, RunArgs, UnregisterArgs, VerifyArgs};

@@ -9,12 +9,13 @@ use runner_coordinator::pipeline::{Config, EvaluateError, Pipeline};
 use runner_coordinator::run::{Action, Host, PipelineRun, Play, Selection};
 
 use super::compile::{self, Inputs};
+use super::graph::{self, Graph};
 use super::host::object_ids;
 use super::project::Project;
 use super::run::{Sources, Surroundings, leniency, outside};
 use super::variables::{self, Given};
 use super::{ExecError, explain, list, session};
-use crate::args::ExecArgs;
+use crate::args::{ExecArgs, GraphFormat};
 use crate::error::Exit;
 use crate::exec::git::Git;
 use crate::exec::source::Files;
@@ -71,6 +72,14 @@ fn print(arguments: &ExecArgs, config: &Config, inputs: &Inputs<'_>) -> Result<(
             return Err(unknown(job, config));
         }
         explain::print(&mut out, &explanations, inputs)
+    } else if let Some(format) = arguments.graph {
+        let graph = Graph::of(&compile::evaluate(config, inputs)?);
+        let drawn = match format {
+            GraphFormat::Text => graph::text(&graph),
+            GraphFormat::Mermaid => graph::mermaid(&graph),
+            GraphFormat::Svg => graph::svg(&graph),
+        };
+        out.write_all(drawn.as_bytes())
     } else if let Some(job) = &arguments.explain_variables {
         let pipeline = compile::evaluate(config, inputs)?;
         let run = only(job, pipeline, inputs, arguments)?;

@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &ExecArgs, surroundings: &Surroundings) -> Result<E
     let project = Project::find(arguments, &surroundings.here)?;
     let state = state_folder(arguments, surroundings);
     let looks = arguments.explain.is_some() || arguments.explain_variables.is_some();
-    if arguments.list || looks || arguments.job_payload.is_some() {
+    if arguments.list || looks || arguments.graph.is_some() || arguments.job_payload.is_some() {
         return look::run(arguments, surroundings, &project, state);
     }
     let Ok(checkout) = project.checkout.as_ref() else { return Err(project.into_error()) };

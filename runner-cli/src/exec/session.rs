@@ -1,7 +1,8 @@
 //! One run of a pipeline: who tells whom what.
 
-use std::collections::{HashMap, HashSet};
-use std::time::SystemTime;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use runner_coordinator::core::{Coordinator, Event, EventKind, JobId, Options};
 use runner_coordinator::http::{Events, Handle, Server, ServerOptions};
@@ -13,16 +14,18 @@ use runner_core::manager::ManagerHandle;
 use secrecy::SecretSlice;
 
 use super::compile::{self, Inputs};
+use super::graph::Graph;
 use super::host::LocalHost;
 use super::outside::Outside;
 use super::project::Project;
+use super::report::{self, JobReport};
 use super::run::{Sources, Surroundings, leniency, styles};
 use super::source::Files;
 use super::state::RunFolder;
 use super::stop::{Stop, Wish};
-use super::ui::{Row, Screen, summary};
+use super::ui::{Row, Screen, Styles, summary};
 use super::variables::Given;
-use super::{ExecError, artifacts, runner, variables};
+use super::{ExecError, artifacts, results, runner, variables};
 use crate::args::ExecArgs;
 use crate::error::Exit;
 
@@ -67,7 +70,7 @@ async fn serve(folder: &RunFolder) -> Result<Server, ExecError> {
         // Jobs of different runs have different ids.
         first_job: folder.pipeline.saturating_mul(1000) + 1,
         held_requests_get_jobs: true,
-        watched_interval: std::time::Duration::from_secs(1),
+        watched_interval: Duration::from_secs(1),
         trace_limit: u64::MAX,
         ..Options::default()
     };
@@ -384,27 +387,92 @@ impl<'a> Session<'a> {
         let styles = self.screen.styles();
         self.screen.say("");
         self.screen.say(summary(&rows, styles).trim_end());
+        let jobs = self.results();
+        let tests = results::tests(&jobs);
+        if !tests.is_empty() {
+            self.screen.say(&format!("\n{}", tests.join("\n")));
+        }
         if !self.notes.is_empty() {
             self.screen.say("");
         }
-        let mut told = HashSet::new();
+        let mut told: Vec<String> = Vec::new();
         for note in std::mem::take(&mut self.notes) {
-            if told.insert(note.clone()) {
+            if !told.contains(&note) {
                 self.screen.say(&format!("note: {note}"));
+                told.push(note);
             }
         }
         if self.plan.arguments.keep_state {
             self.screen
                 .say(&format!("note: everything of this run is in {}", self.plan.folder.path().display()));
         }
-        self.screen.say("");
         let took = SystemTime::now().duration_since(self.begun).unwrap_or_default();
         let (text, exit) = super::ui::verdict(outcome, &rows, took, styles);
+        if let Some(folder) = &self.plan.arguments.report {
+            let folder = self.plan.surroundings.here.join(folder);
+            let notes = told.into_iter().collect();
+            let (plain, _) = super::ui::verdict(outcome, &rows, took, Styles { colour: false });
+            let said = match self.report(&folder, jobs, notes, (plain, took, exit == Exit::Success)) {
+                Ok(page) => format!("note: the report is in {}", page.display()),
+                Err(error) => format!("note: the report cannot be written to {}: {error}", folder.display()),
+            };
+            self.screen.say(&said);
+        }
+        self.screen.say("");
         self.screen.say(&format!("pipeline {}: {text}", self.plan.folder.pipeline));
         match outcome {
             Outcome::Blocked { .. } if self.plan.arguments.fail_on_manual => Exit::Failed,
             _ => exit,
         }
+    }
+
+    /// What each job left: those of the pipeline that was asked for first, then those of its children.
+    fn results(&mut self) -> Vec<JobReport> {
+        let mut jobs = Vec::new();
+        for run in &self.runs {
+            for view in run.pipeline.jobs() {
+                let last = view.last_try().map(|tried| tried.id);
+                let coverage = last.and_then(|job| self.coverage.get(&job)).cloned();
+                let row = Row { name: format!("{}{}", run.prefix, view.job.name), coverage, ..row(&view) };
+                jobs.push(results::of_job(&self.coordinator, last, row, &mut self.notes));
+            }
+        }
+        jobs
+    }
+
+    /// Writes the report into `folder`; the file.
+    fn report(
+        &self,
+        folder: &Path,
+        jobs: Vec<JobReport>,
+        notes: Vec<String>,
+        (verdict, took, good): (String, Duration, bool),
+    ) -> std::io::Result<PathBuf> {
+        let Some(main) = self.runs.first() else { return Err(std::io::ErrorKind::NotFound.into()) };
+        let stages: Vec<String> = main.pipeline.stages().map(|(stage, _)| stage.to_owned()).collect();
+        let drawn = main.pipeline.jobs().map(|view| (view.job, Some((view.status, view.failure_allowed))));
+        let facts = &main.facts;
+        let run = report::Run {
+            title: format!("pipeline {}", self.plan.folder.pipeline),
+            subject: format!(
+                "{} of {}, {}: {}",
+                facts.git_ref.name(),
+                self.plan.project.root.display(),
+                facts.sha.get(..8).unwrap_or(&facts.sha),
+                facts.message.lines().next().unwrap_or_default()
+            ),
+            verdict,
+            good,
+            begun: self.begun,
+            took,
+            graph: Graph::new(&stages, drawn),
+            jobs,
+            notes,
+        };
+        std::fs::create_dir_all(folder)?;
+        let page = folder.join("index.html");
+        std::fs::write(&page, report::page(&run))?;
+        Ok(page)
     }
 
     /// The jobs of a pipeline, those of a child after the job that started it.

@@ -2,7 +2,7 @@
 
 /// What a line becomes: without section markers, without what was overwritten by a carriage return, without control sequences
 /// that would move the cursor. Colours stay if they may. `None` for a line that was nothing but markers.
-pub(super) fn clean(line: &str, colour: bool) -> Option<String> {
+pub(crate) fn clean(line: &str, colour: bool) -> Option<String> {
     let (line, had_marker) = without_markers(line);
     let mut shown = String::new();
     for part in line.split('\r') {

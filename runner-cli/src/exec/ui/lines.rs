@@ -5,13 +5,13 @@ const LONGEST: usize = 64 * 1024;
 
 /// The part of a job's log that has not become a line yet.
 #[derive(Debug, Default)]
-pub(super) struct Lines {
+pub(crate) struct Lines {
     rest: Vec<u8>,
 }
 
 impl Lines {
     /// Adds bytes and returns the lines that are complete now.
-    pub(super) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         let mut lines = Vec::new();
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             self.rest.extend_from_slice(piece);
@@ -23,7 +23,7 @@ impl Lines {
     }
 
     /// The last line, if it has no end.
-    pub(super) fn finish(&mut self) -> Option<String> {
+    pub(crate) fn finish(&mut self) -> Option<String> {
         if self.rest.is_empty() {
             return None;
         }

@@ -7,7 +7,9 @@ mod style;
 mod summary;
 mod verdict;
 
+pub(crate) use clean::clean;
+pub(crate) use lines::Lines;
 pub(crate) use screen::Screen;
 pub(crate) use style::Styles;
-pub(crate) use summary::{Row, summary};
+pub(crate) use summary::{Row, seconds, status, summary};
 pub(crate) use verdict::verdict;

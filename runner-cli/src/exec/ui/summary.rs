@@ -80,7 +80,8 @@ pub(crate) fn seconds(duration: Duration) -> String {
     }
 }
 
-fn status(row: &Row) -> String {
+/// The status with its reason, exit code and tries.
+pub(crate) fn status(row: &Row) -> String {
     let mut details = Vec::new();
     if row.status == Status::Failed {
         details.extend(row.reason.clone());

@@ -108,3 +108,21 @@ fn mistakes_have_a_place() {
     let answer = checkout.exec(&["--list", "-f", "none.yml"]).expect(2);
     assert!(answer.err.contains("none.yml; name the pipeline's file with -f"), "{}", answer.err);
 }
+
+#[test]
+fn a_pipeline_is_drawn() {
+    let surroundings = Surroundings::new();
+    let checkout = Checkout::new(
+        &surroundings,
+        "stages: [build, test]\ncompile: {stage: build, script: x}\nunit: {stage: test, script: x, needs: [compile]}\nlint: {stage: test, script: x, when: manual}\n",
+    );
+    let drawn = checkout.exec(&["--graph"]).expect(0).out;
+    assert_eq!(
+        drawn,
+        "build\n└─ compile\ntest\n├─ unit                            ◀─ compile\n└─ lint (manual, allowed to fail)\n"
+    );
+    let drawn = checkout.exec(&["--graph=mermaid"]).expect(0).out;
+    assert!(drawn.starts_with("flowchart LR\n") && drawn.contains("j0 --> j1\n"), "{drawn}");
+    let drawn = checkout.exec(&["--graph=svg"]).expect(0).out;
+    assert!(drawn.starts_with("<svg ") && drawn.contains(">unit</text>"), "{drawn}");
+}

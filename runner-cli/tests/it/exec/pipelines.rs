@@ -196,3 +196,34 @@ work:
     let third = checkout.exec(&[]).expect(0).out;
     assert!(third.contains("work | run 1\nwork | run 2\n"), "{third}");
 }
+
+#[test]
+fn a_report_tells_a_run_and_its_tests() {
+    let surroundings = Surroundings::new();
+    let checkout = Checkout::new(
+        &surroundings,
+        r#"
+unit:
+  script:
+    - echo "<testsuite><testcase name='good'/><testcase name='bad'><failure message='1 is not 2'/></testcase></testsuite>" > junit.xml
+    - echo "covered 81.5%"
+    - exit 3
+  coverage: '/covered (\d+\.\d+)%/'
+  artifacts: {reports: {junit: junit.xml}}
+"#,
+    );
+    let folder = surroundings.path("report");
+    let answer = checkout.exec(&["--report", folder.to_str().unwrap()]).expect(1);
+    assert!(answer.out.contains("tests of unit: 2, 1 failed\n  bad: 1 is not 2\n"), "{}", answer.out);
+    assert!(answer.out.contains("note: the report is in "), "{}", answer.out);
+    let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
+    for part in [
+        "failed (1 job in ",
+        "<td>bad</td><td class=\"bad\">1 is not 2</td>",
+        "81.5 %",
+        "covered 81.5%",
+        "<svg ",
+    ] {
+        assert!(page.contains(part), "{part} is missing in {page}");
+    }
+}

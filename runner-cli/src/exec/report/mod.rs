@@ -1,0 +1,44 @@
+//! `--report`: a run as one page that needs nothing else.
+
+mod junit;
+mod page;
+
+use std::time::{Duration, SystemTime};
+
+use super::graph::Graph;
+use super::ui::Row;
+
+#[cfg(test)]
+pub(crate) use junit::FailedTest;
+pub(crate) use junit::Tests;
+pub(crate) use page::page;
+
+/// A run that is over.
+#[derive(Debug)]
+pub(crate) struct Run {
+    /// `pipeline 7`.
+    pub(crate) title: String,
+    /// What it was a run of: project, branch, commit.
+    pub(crate) subject: String,
+    /// How it ended, in a line.
+    pub(crate) verdict: String,
+    /// Whether that is what one wants.
+    pub(crate) good: bool,
+    pub(crate) begun: SystemTime,
+    pub(crate) took: Duration,
+    pub(crate) graph: Graph,
+    /// Those of the graph first, in the order in which it was made of them.
+    pub(crate) jobs: Vec<JobReport>,
+    pub(crate) notes: Vec<String>,
+}
+
+/// A job of it.
+#[derive(Debug)]
+pub(crate) struct JobReport {
+    pub(crate) row: Row,
+    /// Its log, as the server has it, of its last try.
+    pub(crate) log: Vec<u8>,
+    pub(crate) tests: Option<Tests>,
+    /// Artifacts: what they are, and how many bytes.
+    pub(crate) artifacts: Vec<(String, u64)>,
+}

@@ -1,0 +1,96 @@
+//! What the jobs of a run left: logs, tests, artifacts.
+
+use runner_coordinator::core::{Content, JobId};
+use runner_coordinator::http::Handle;
+
+use super::report::{JobReport, Tests};
+use super::ui::Row;
+
+/// Failed tests that are listed at the end of a run, for each job.
+const LISTED: usize = 10;
+
+/// What one job left: everything of its last try.
+pub(super) fn of_job(
+    coordinator: &Handle,
+    job: Option<JobId>,
+    row: Row,
+    notes: &mut Vec<String>,
+) -> JobReport {
+    let mut report = JobReport { row, log: Vec::new(), tests: None, artifacts: Vec::new() };
+    let Some(job) = job else { return report };
+    report.log = coordinator.read_trace(job, 0);
+    let artifacts = coordinator.job(job, |record| {
+        let artifacts = record.artifacts.iter();
+        artifacts
+            .map(|artifact| (artifact.artifact_type.clone(), artifact.size, artifact.content.clone()))
+            .collect()
+    });
+    let artifacts: Vec<(String, u64, Content)> = artifacts.unwrap_or_default();
+    for (kind, size, content) in artifacts {
+        if let (Content::File(path), "junit") = (&content, kind.as_str()) {
+            match Tests::of_archive(path) {
+                Ok(tests) => report.tests = Some(tests),
+                Err(error) => notes.push(format!("{}: its JUnit report: {error}", report.row.name)),
+            }
+        }
+        // Said by GitLab's own pages, too: what a job prints is no artifact.
+        if kind != "trace" && kind != "metadata" {
+            report.artifacts.push((kind, size));
+        }
+    }
+    report
+}
+
+/// The lines that sum tests up, one for each job that reported any, and its failures.
+pub(super) fn tests(jobs: &[JobReport]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (job, tests) in jobs.iter().filter_map(|job| Some((job, job.tests.as_ref()?))) {
+        let skipped = if tests.skipped > 0 { format!(", {} skipped", tests.skipped) } else { String::new() };
+        lines.push(format!(
+            "tests of {}: {}, {} failed{skipped}",
+            job.row.name,
+            tests.total,
+            tests.failed.len()
+        ));
+        for test in tests.failed.iter().take(LISTED) {
+            let message = if test.message.is_empty() { String::new() } else { format!(": {}", test.message) };
+            lines.push(format!("  {}{message}", test.name));
+        }
+        let more = tests.failed.len().saturating_sub(LISTED);
+        if more > 0 {
+            lines.push(format!("  and {more} more"));
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use runner_coordinator::run::Status;
+
+    use super::super::report::FailedTest;
+    use super::*;
+
+    #[test]
+    fn tests_are_summed_up() {
+        let row = Row {
+            name: "unit".to_owned(),
+            stage: "test".to_owned(),
+            status: Status::Failed,
+            allowed: false,
+            reason: None,
+            exit_code: None,
+            coverage: None,
+            tries: 1,
+            queued: None,
+            started: None,
+            finished: None,
+        };
+        let failed = |index: usize| FailedTest { name: format!("t{index}"), message: "m".to_owned() };
+        let tests = Tests { total: 40, skipped: 2, failed: (0..12).map(failed).collect() };
+        let job = JobReport { row, log: Vec::new(), tests: Some(tests), artifacts: Vec::new() };
+        let lines = super::tests(&[job]);
+        assert_eq!(lines[0], "tests of unit: 40, 12 failed, 2 skipped");
+        assert_eq!((lines[1].as_str(), lines[11].as_str(), lines.len()), ("  t0: m", "  and 2 more", 12));
+    }
+}
