@@ -70,6 +70,18 @@ impl FileJournal {
         }
     }
 
+    /// Makes the folder again if somebody has removed it, and locks it.
+    fn hold(&self) -> Result<(), JournalError> {
+        let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = self.root.join(LOCK);
+        if !is_at(&held, &path) {
+            make_folder(&self.root)?;
+            *held = lock(&path)?;
+            tracing::warn!(location = %self.root.display(), "the journal's folder was removed and is made again");
+        }
+        Ok(())
+    }
+
     /// The folders in the journal, by name.
     fn folders(&self) -> io::Result<Vec<PathBuf>> {
         let mut folders = Vec::new();
@@ -101,15 +113,8 @@ impl FileJournal {
 }
 
 impl Journal for FileJournal {
-    /// Makes the folder again if somebody has removed it, and locks it.
     fn check(&self) -> Result<(), JournalError> {
-        let mut held = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.root.join(LOCK);
-        if !is_at(&held, &path) {
-            make_folder(&self.root)?;
-            *held = lock(&path)?;
-            tracing::warn!(location = %self.root.display(), "the journal's folder was removed and is made again");
-        }
+        self.hold()?;
         let path = self.root.join(TRIAL);
         let written = write_file(&path, &vec![0; ROOM], false);
         match fs::remove_file(&path) {
@@ -121,6 +126,7 @@ impl Journal for FileJournal {
     }
 
     fn begin(&self, assignment: &Assignment) -> Result<(), JournalError> {
+        self.hold()?;
         let folder = self.folder(&assignment.key);
         make_folder(&folder)?;
         make_folder(&folder.join(LOG))?;

@@ -255,6 +255,7 @@ async fn accept(
     let assignment = match write_down(context, shared, assignment).await {
         Ok(assignment) => assignment,
         Err(error) => {
+            shared.writing.failed();
             let error = chain(&*error);
             tracing::error!(job = %key, %error, "a job cannot be written down and is given back");
             turn.give_back(runner).await;
