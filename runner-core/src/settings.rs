@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use runner_api::RunnerToken;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 /// Who the runner is towards GitLab.
@@ -59,8 +60,10 @@ impl Default for PollSettings {
     }
 }
 
-/// How a runner treats each job.
-#[derive(Debug, Clone)]
+/// How a runner treats each job. Written to the journal with a job that is accepted, so that a setting that an older program did
+/// not know has its default value when it is read.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(default)]
 pub struct JobSettings {
     /// Bytes of its own output that a job's log may hold.
     pub output_limit: u64,

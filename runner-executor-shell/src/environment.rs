@@ -84,7 +84,15 @@ impl ShellEnvironment {
 impl Environment for ShellEnvironment {
     fn handle(&self) -> Handle {
         let folder = self.folder.path().to_string_lossy();
-        Handle::new(EXECUTOR, serde_json::json!({ "job": self.key, "folder": folder }))
+        // What the job's stages are started with goes with the job: a configuration may change.
+        let builds_dir = self.config.builds_dir.to_string_lossy();
+        let value = serde_json::json!({
+            "job": self.key,
+            "folder": folder,
+            "builds_dir": builds_dir,
+            "shell": self.config.shell,
+        });
+        Handle::new(EXECUTOR, value)
     }
 
     async fn prepare(

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use runner_api::Features;
 use runner_core::executor::{
     AcquireError, Adopter, Adoption, Capabilities, Capacity, Cause, Environment, EnvironmentError, Handle,
-    Janitor, JobContext, JobKey, Orphan, Provider, ProviderInfo, Reservation,
+    Janitor, JobContext, JobKey, Orphan, Provider, ProviderInfo, Reservation, Shell,
 };
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -122,6 +122,22 @@ impl Provider for ShellProvider {
 struct HandleValue {
     job: JobKey,
     folder: PathBuf,
+    #[serde(default)]
+    builds_dir: Option<PathBuf>,
+    #[serde(default)]
+    shell: Option<Shell>,
+}
+
+impl HandleValue {
+    /// The configuration with which the job began, as far as its stages depend on it.
+    fn config(&self, today: &Arc<ShellConfig>) -> Arc<ShellConfig> {
+        let mut config = ShellConfig::clone(today);
+        if let Some(builds_dir) = &self.builds_dir {
+            config.builds_dir.clone_from(builds_dir);
+        }
+        config.shell = self.shell.unwrap_or(config.shell);
+        Arc::new(config)
+    }
 }
 
 #[async_trait]
@@ -138,6 +154,7 @@ impl Adopter for ShellProvider {
         if value.job != job.key {
             return Err(senseless(&format!("its handle is that of job {}", value.job)));
         }
+        let config = value.config(&self.config);
         let folder = JobFolder::new(value.folder);
         let looked_at = folder.clone();
         let owner = blocking(move || {
@@ -155,7 +172,10 @@ impl Adopter for ShellProvider {
                 let text = format!("the folder of job {} is gone", job.key);
                 Adoption::Gone(EnvironmentError::new(Cause::System, text).retriable(false))
             }
-            Ok(Some(Some(owner))) if owner == job.key => Adoption::Live(self.environment_at(owner, folder)),
+            Ok(Some(Some(owner))) if owner == job.key => {
+                let watcher = Arc::clone(&self.watcher);
+                Adoption::Live(Box::new(ShellEnvironment::new(config, watcher, owner, folder)))
+            }
             Ok(Some(_)) => Adoption::NotOurs,
         })
     }

@@ -174,7 +174,10 @@ fn safe(text: &str) -> String {
 /// | Signal | First | Second | Third |
 /// | --- | --- | --- | --- |
 /// | `SIGQUIT` | no more jobs, wait for these without limit | the same | the same |
-/// | `SIGTERM`, `SIGINT` | no more jobs, wait up to `timeout`, then interrupt them | interrupt at once | end |
+/// | `SIGTERM`, `SIGINT` | no more jobs, wait up to `timeout`, then let go of them | let go of them now | end at once |
+///
+/// Letting go of a job leaves it running for the next start, which goes on with it. A job that cannot be left, because its executor
+/// does not find its jobs again, is interrupted: `after_script` runs, and GitLab is told.
 async fn watch(manager: Manager, timeout: Duration) -> Result<Exit, CliError> {
     let listen = |kind| signal(kind).map_err(CliError::system("cannot listen for signals"));
     let (mut quit, mut hangup) = (listen(SignalKind::quit())?, listen(SignalKind::hangup())?);
@@ -193,7 +196,7 @@ async fn watch(manager: Manager, timeout: Duration) -> Result<Exit, CliError> {
             _ = hangup.recv() => Wish::Reload,
             _ = terminate.recv() => Wish::Stop,
             _ = interrupt.recv() => Wish::Stop,
-            () = until(deadline) => Wish::Interrupt,
+            () = until(deadline) => Wish::LetGo,
         };
         let jobs = handle.jobs().len();
         stops += u32::from(wish == Wish::Stop);
@@ -210,12 +213,12 @@ async fn watch(manager: Manager, timeout: Duration) -> Result<Exit, CliError> {
                 tracing::info!(jobs, "takes no more jobs; those that run have {timeout:?}");
                 deadline = Some(tokio::time::Instant::now() + timeout);
             }
-            Wish::Interrupt | Wish::Stop if stops <= 2 => {
-                tracing::info!(jobs, "interrupts the jobs that run");
+            Wish::LetGo | Wish::Stop if stops <= 2 => {
+                tracing::info!(jobs, "leaves the jobs that run to the next start; interrupts those that cannot be left");
                 deadline = None;
-                handle.interrupt();
+                handle.detach();
             }
-            Wish::Interrupt | Wish::Stop => {
+            Wish::LetGo | Wish::Stop => {
                 tracing::warn!(jobs, "ends at once");
                 handle.abort();
                 // Long enough to report, not to wait for anything else.
@@ -232,7 +235,7 @@ enum Wish {
     Reload,
     Drain,
     Stop,
-    Interrupt,
+    LetGo,
 }
 
 async fn until(deadline: Option<tokio::time::Instant>) {

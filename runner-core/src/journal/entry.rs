@@ -1,20 +1,33 @@
 //! What is written down about a job, so that another process can take its place.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::time::SystemTime;
 
 use runner_api::{FailureReason, Job};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::outcome::{JobOutcome, Limited, Pause, ScriptLimits, StageRecord, StopReason};
 use crate::executor::{Handle, JobKey, Place, Slots, StageKey};
-use crate::variables::TlsFiles;
+use crate::settings::JobSettings;
+use crate::variables::{Program, TlsFiles};
 
-/// Version of both records below. A record of another version is left alone and said, never guessed at.
+/// Version of both records below, as they are written. Those of [`OLDEST_FORMAT`] and later are read; a record of another version is
+/// left alone and said, never guessed at.
+///
+/// | Version | What it can tell |
+/// | --- | --- |
+/// | 1 | how a job is ended and reported whose manager died |
+/// | 2 | how it goes on: on which terms, which stages are over and how, when limits end |
 ///
 /// Changing the format: a new optional field with `#[serde(default)]` keeps the version when old and new programs both do the
 /// right thing without it. Anything else raises the version, keeps reading the old one, and adds a sample of the old one to
-/// the fixtures of `tests/journal.rs`, which are never changed.
-pub const FORMAT_VERSION: u32 = 1;
+/// the fixtures of `tests/journal`, which are never changed.
+pub const FORMAT_VERSION: u32 = 2;
+
+/// The oldest version that is still read.
+pub const OLDEST_FORMAT: u32 = 1;
 
 /// What is known when a job is accepted. Written once, before the job is acknowledged; never changed.
 ///
@@ -37,11 +50,31 @@ pub struct Assignment {
     pub slots: Slots,
     /// When the job was accepted.
     pub accepted_at: SystemTime,
+    /// On which terms it was accepted; `None`: by a program that could not go on with jobs after a restart.
+    #[serde(default)]
+    pub terms: Option<Terms>,
     /// Certificates that jobs need to trust GitLab, as PEM, if there are any.
     pub tls_chain: Option<String>,
     /// The client certificate with which the job was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_client: Option<ClientCertificate>,
+}
+
+/// What the configuration and the program said when a job was accepted. They may say something else when it goes on after a
+/// restart, and that must not change a job in the middle: its variables, its plan and its log are made from these.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Terms {
+    /// How the runner treats the job.
+    pub settings: JobSettings,
+    /// The program, as the job's variables name it.
+    pub program: Program,
+}
+
+/// Settings may hold secrets of the operator.
+impl fmt::Debug for Terms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Terms").field("program", &self.program).finish_non_exhaustive()
+    }
 }
 
 /// A client certificate and its key, as PEM.
@@ -89,15 +122,33 @@ pub struct Progress {
     /// When the job has to be over.
     #[serde(default)]
     pub deadline: Option<SystemTime>,
+    /// When what has a time of its own has to be over, for what has begun.
+    #[serde(default)]
+    pub limits: BTreeMap<Limited, SystemTime>,
+    /// How long the user's scripts may take, once that was decided.
+    #[serde(default)]
+    pub script_limits: Option<ScriptLimits>,
+    /// Tries of stages that are over, in their order. What they printed is in the log's checkpoint by then.
+    #[serde(default)]
+    pub stages: Vec<StageRecord>,
     /// The stage that was started last.
     #[serde(default)]
     pub stage: Option<StageKey>,
+    /// Why that stage was asked to end, if it was; set before it is asked.
+    #[serde(default)]
+    pub stopping: Option<StopReason>,
+    /// The last pause between two tries of a stage.
+    #[serde(default)]
+    pub pause: Option<Pause>,
     /// How the user's scripts ended, once they have.
     #[serde(default)]
     pub script: Option<Verdict>,
     /// Whether somebody asked the job to end.
     #[serde(default)]
     pub cancel: Option<CancelState>,
+    /// How the job ended; set before its place is cleaned up.
+    #[serde(default)]
+    pub outcome: Option<JobOutcome>,
     /// The state that GitLab has to be told; set before it is told for the first time.
     #[serde(default)]
     pub verdict: Option<Verdict>,
@@ -110,9 +161,15 @@ impl Default for Progress {
             handle: None,
             place: None,
             deadline: None,
+            limits: BTreeMap::new(),
+            script_limits: None,
+            stages: Vec::new(),
             stage: None,
+            stopping: None,
+            pause: None,
             script: None,
             cancel: None,
+            outcome: None,
             verdict: None,
         }
     }

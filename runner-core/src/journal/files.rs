@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::names;
-use super::{Assignment, Entry, FORMAT_VERSION, Journal, JournalError, Progress};
+use super::{Assignment, Entry, FORMAT_VERSION, Journal, JournalError, OLDEST_FORMAT, Progress};
 use crate::executor::JobKey;
 use crate::log::LogStorage;
 
@@ -215,9 +215,9 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, String> {
     };
     let version: Version =
         serde_json::from_slice(&text).map_err(|error| format!("{} is damaged: {error}", path.display()))?;
-    if version.version != FORMAT_VERSION {
+    if !(OLDEST_FORMAT..=FORMAT_VERSION).contains(&version.version) {
         return Err(format!(
-            "{} has format version {}, this program knows {FORMAT_VERSION}",
+            "{} has format version {}, this program knows {OLDEST_FORMAT} to {FORMAT_VERSION}",
             path.display(),
             version.version
         ));

@@ -16,10 +16,16 @@ mod entry;
 mod files;
 mod memory;
 mod names;
+mod outcome;
 
-pub use entry::{Assignment, CancelState, ClientCertificate, FORMAT_VERSION, Progress, Verdict};
+pub use entry::{
+    Assignment, CancelState, ClientCertificate, FORMAT_VERSION, OLDEST_FORMAT, Progress, Terms, Verdict,
+};
 pub use files::FileJournal;
 pub use memory::MemoryJournal;
+pub use outcome::{
+    Failure, JobOutcome, Limit, Limited, Pause, ScriptLimits, StageOutcome, StageRecord, StopReason,
+};
 
 use std::fmt;
 use std::io;

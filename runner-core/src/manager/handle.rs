@@ -34,6 +34,21 @@ impl ManagerHandle {
         self.shared.stop.cancel();
     }
 
+    /// Takes no more jobs and leaves running ones to the next process, which goes on with them: nothing is killed, their output is
+    /// kept by their places, their entries stay in the journal. [`Manager::run`](super::Manager::run) returns once all are left.
+    ///
+    /// | A job that | is |
+    /// | --- | --- |
+    /// | has a place that can be adopted, in whatever stage or pause it is | left |
+    /// | is being prepared, where it could be adopted | left; the next process prepares it again |
+    /// | has not begun | left; the next process runs it |
+    /// | has ended and is being cleaned up or told | finished, or left after 10 s |
+    /// | cannot be adopted: its executor has no [`Adopter`](crate::executor::Adopter) | [interrupted](Self::interrupt) |
+    pub fn detach(&self) {
+        self.drain();
+        self.shared.detach();
+    }
+
     /// Takes no more jobs and asks running ones to end: their scripts are stopped, `after_script` runs, and GitLab is told
     /// that the runner was interrupted.
     pub fn interrupt(&self) {

@@ -17,6 +17,7 @@ mod builder;
 mod common;
 mod handle;
 mod health;
+mod permits;
 mod poller;
 mod requests;
 mod resolve;
@@ -56,9 +57,9 @@ impl Manager {
         ManagerHandle::new(Arc::clone(&self.shared))
     }
 
-    /// Resolves what an earlier process left, then polls and runs jobs until [`ManagerHandle::drain`] or
-    /// [`ManagerHandle::interrupt`] was called and the last job has ended. Each runner polls as soon as nothing is left of its own
-    /// earlier jobs; telling GitLab of them goes on beside that.
+    /// Resolves what an earlier process left: its jobs go on where that is possible. Polls and runs jobs until
+    /// [`ManagerHandle::drain`], [`detach`](ManagerHandle::detach) or [`interrupt`](ManagerHandle::interrupt) was called and the last
+    /// job has ended or is left to the next process. Each runner polls as soon as it is known what becomes of its own earlier jobs.
     ///
     /// # Cancel safety
     /// Dropping the future stops polling and leaves running jobs' tasks to the runtime; use the handle to stop in order.

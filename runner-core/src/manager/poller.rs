@@ -4,16 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runner_api::{Job, JobAnswer, JobRequest, RunnerCredentials, SessionInfo, UnreadableJob};
-use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use super::permits::Permits;
 use super::requests::Shown;
 use super::runner::Runner;
 use super::shared::{self, Shared};
 use super::slots::SlotLease;
 use crate::errors::chain;
 use crate::executor::{AcquireError, Capacity, Cause, EnvironmentError, JobKey, Reservation};
-use crate::journal::{Assignment, ClientCertificate, FORMAT_VERSION, JournalError};
+use crate::journal::{Assignment, ClientCertificate, FORMAT_VERSION, JournalError, Terms};
 use crate::observe::Happening;
 use crate::run::{JobControl, JobTask, Refusal, RunnerContext, guarded, guarded_now, run_job};
 use crate::session::{self, JobSession, Session};
@@ -118,32 +119,17 @@ struct Turn {
     permits: Permits,
 }
 
-/// Shares of the runner's own limit and of the manager's.
-#[derive(Debug)]
-struct Permits {
-    _own: Option<OwnedSemaphorePermit>,
-    _common: OwnedSemaphorePermit,
-}
-
 impl Turn {
-    /// Both limits serve in the order of asking, so that no runner waits for ever.
     async fn wait(
         runner: &Runner,
         shared: &Shared,
         capacity: &mut watch::Receiver<Capacity>,
     ) -> Result<Self, AcquireError> {
         let closed = |_| AcquireError::NoCapacity("the manager is stopping".to_owned());
-        let own = match &runner.limit {
-            Some(limit) => Some(Arc::clone(limit).acquire_owned().await.map_err(closed)?),
-            None => None,
-        };
-        let common = shared.common.share(runner.key()).await.map_err(closed)?;
+        let permits = Permits::wait(runner, shared).await.map_err(closed)?;
         // What changes from here on is a reason to ask again.
         capacity.mark_unchanged();
-        let reservation = guarded(runner.context.provider.acquire()).await.unwrap_or_else(|panic| {
-            Err(AcquireError::Unusable(EnvironmentError::new(Cause::System, panic.to_string())))
-        })?;
-        Ok(Self { reservation, permits: Permits { _own: own, _common: common } })
+        Ok(Self { reservation: acquire(&runner.context).await?, permits })
     }
 
     async fn give_back(self, runner: &Runner) {
@@ -249,6 +235,7 @@ async fn accept(
         job: job.clone(),
         slots: lease.slots(),
         accepted_at: context.clock.now(),
+        terms: Some(Terms { settings: (*context.settings).clone(), program: context.program.clone() }),
         tls_client: tls.cert.zip(tls.key).map(|(certificate, key)| ClientCertificate { certificate, key }),
         tls_chain: tls.ca,
     };
@@ -296,10 +283,18 @@ async fn live(runner: Arc<Runner>, mut task: JobTask, lease: SlotLease, permits:
         tracing::error!(job = %task.assignment.key, %panic, "the task of a job panicked; its end is reported by the next start");
     }
     drop(task.session.take());
-    let key = task.assignment.key.clone();
-    let mut released = Box::pin(release(&runner.context, task.reservation));
+    give_back(&runner, &task.assignment.key, Some(task.reservation), (lease, permits)).await;
+}
+
+/// Gives back what a job held.
+pub(super) async fn give_back<H>(runner: &Runner, key: &JobKey, reservation: Option<Reservation>, held: H) {
+    let mut released = Box::pin(async {
+        if let Some(reservation) = reservation {
+            release(&runner.context, reservation).await;
+        }
+    });
     let in_time = timeout(RELEASE, &mut released).await.is_ok();
-    drop((lease, permits));
+    drop(held);
     runner.freed.notify_waiters();
     if !in_time {
         tracing::warn!(job = %key, "the executor does not get the job's reservation back");
@@ -307,7 +302,15 @@ async fn live(runner: Arc<Runner>, mut task: JobTask, lease: SlotLease, permits:
     }
 }
 
-async fn release(context: &RunnerContext, reservation: Reservation) {
+/// Reserves room for a job.
+pub(super) async fn acquire(context: &RunnerContext) -> Result<Reservation, AcquireError> {
+    guarded(context.provider.acquire()).await.unwrap_or_else(|panic| {
+        Err(AcquireError::Unusable(EnvironmentError::new(Cause::System, panic.to_string())))
+    })
+}
+
+/// Gives room back.
+pub(super) async fn release(context: &RunnerContext, reservation: Reservation) {
     if let Err(panic) = guarded(context.provider.release(reservation)).await {
         tracing::error!(runner = %context.identity.name, %panic, "giving a reservation back panicked");
     }

@@ -26,6 +26,8 @@ pub(super) struct Shared {
     jobs: Mutex<BTreeMap<JobKey, Job>>,
     /// What newly started jobs are asked for, too.
     interrupt: JobControl,
+    /// Fires when jobs are left to the next process.
+    detached: CancellationToken,
     tasks: TaskTracker,
     spawner: Arc<dyn Spawner>,
 }
@@ -45,6 +47,7 @@ impl Shared {
             stop: CancellationToken::new(),
             jobs: Mutex::default(),
             interrupt: JobControl::new(),
+            detached: CancellationToken::new(),
             tasks: TaskTracker::new(),
             spawner,
         }
@@ -62,6 +65,9 @@ impl Shared {
         // Afterwards, so that a wish that comes meanwhile is not missed.
         if let Some(wish) = self.interrupt.state() {
             control.request(wish);
+        }
+        if self.detached.is_cancelled() {
+            control.detach();
         }
         let listed = Listed { shared: Arc::clone(self), key };
         self.spawn_aside(async move {
@@ -96,6 +102,14 @@ impl Shared {
         self.interrupt.request(wish);
         for (_, job) in self.jobs() {
             job.control.request(wish);
+        }
+    }
+
+    /// Leaves all jobs, running and to come, to the next process.
+    pub(super) fn detach(&self) {
+        self.detached.cancel();
+        for (_, job) in self.jobs() {
+            job.control.detach();
         }
     }
 

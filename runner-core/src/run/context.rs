@@ -1,13 +1,14 @@
 //! What the task of one job works with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use runner_api::{Client, Job, JobClient};
 
 use super::JobControl;
 use super::limits::LONGEST;
 use crate::executor::{JobContext, JobKey, Provider, Reservation};
-use crate::journal::{Assignment, Journal};
+use crate::journal::{Assignment, Journal, Progress};
 use crate::observe::{Event, Happening, Observer};
 use crate::session::{JobSession, Sessions};
 use crate::settings::{JobSettings, RunnerIdentity};
@@ -15,7 +16,7 @@ use crate::time::Clock;
 use crate::variables::{Program, TlsFiles, VariableInputs, Variables};
 
 /// What all jobs of one runner share.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct RunnerContext {
     pub(crate) identity: RunnerIdentity,
     pub(crate) settings: Arc<JobSettings>,
@@ -34,6 +35,22 @@ impl RunnerContext {
     pub(crate) fn tell(&self, job: &JobKey, happening: Happening) {
         let event = Event { at: self.clock.now(), job: job.clone(), happening };
         crate::observe::tell(&*self.observer, &event);
+    }
+
+    /// The same for a job that was accepted on other terms: by an earlier process, with another configuration perhaps. How GitLab
+    /// is reached, and the runner's token, are today's.
+    pub(crate) fn on_terms_of(&self, assignment: &Assignment) -> Self {
+        let mut context = self.clone();
+        context.identity.name.clone_from(&assignment.runner_name);
+        context.identity.system_id.clone_from(&assignment.system_id);
+        if let Ok(url) = assignment.url.parse() {
+            context.identity.url = url;
+        }
+        if let Some(terms) = &assignment.terms {
+            context.settings = Arc::new(terms.settings.clone());
+            context.program = terms.program.clone();
+        }
+        context
     }
 }
 
@@ -72,8 +89,23 @@ impl JobTask {
             job: self.job.clone(),
             variables: Variables::build(&self.variable_inputs(), None),
             slots: self.assignment.slots,
-            timeout: self.job.runner_info.job_timeout().min(LONGEST),
+            timeout: self.timeout(),
         }
+    }
+
+    /// Whether another process can go on with the job: its entry says on which terms it was accepted.
+    pub(super) fn can_go_on(&self) -> bool {
+        self.assignment.terms.is_some()
+    }
+
+    /// Whether the job's time is over.
+    pub(super) fn is_out_of_time(&self, progress: &Progress) -> bool {
+        progress.deadline.is_some_and(|deadline| deadline <= self.runner.clock.now())
+    }
+
+    /// How long the job may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.job.runner_info.job_timeout().min(LONGEST)
     }
 
     pub(super) fn variable_inputs(&self) -> VariableInputs<'_> {

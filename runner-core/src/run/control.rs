@@ -20,6 +20,8 @@ use crate::journal::CancelState;
 #[derive(Debug, Clone)]
 pub struct JobControl {
     state: watch::Sender<Option<CancelState>>,
+    /// Whether the job is to be left to the next process.
+    detach: watch::Sender<bool>,
 }
 
 impl Default for JobControl {
@@ -31,7 +33,7 @@ impl Default for JobControl {
 impl JobControl {
     /// A control by which nobody has asked for anything.
     pub fn new() -> Self {
-        Self { state: watch::Sender::new(None) }
+        Self { state: watch::Sender::new(None), detach: watch::Sender::new(false) }
     }
 
     /// Asks the job to end. A wish that is not firmer than an earlier one changes nothing.
@@ -62,6 +64,17 @@ impl JobControl {
             // The sender is `self`, so the channel cannot close while this runs.
             Ok(None) | Err(_) => std::future::pending().await,
         }
+    }
+
+    /// Leaves the job to the next process, if that can go on with it; asks it to end if not.
+    pub(crate) fn detach(&self) {
+        self.detach.send_replace(true);
+    }
+
+    /// Waits until the job is to be left to the next process.
+    pub(super) async fn detached(&self) {
+        // The sender is `self`, so the channel cannot close while this runs.
+        let _ = self.detach.subscribe().wait_for(|detach| *detach).await;
     }
 
     /// The wish, if it is at least as firm as `least`.

@@ -6,8 +6,10 @@ use tokio::sync::SetOnce;
 use tokio::time::{sleep, timeout};
 
 use super::JobControl;
-use super::limits::{Limits, StopReason};
+use super::limits::Limits;
+use super::record::Record;
 use crate::executor::{Environment, StageKey, Stop};
+use crate::journal::StopReason;
 
 /// What an environment gets beyond the grace to see a stage end, before and after it is killed.
 const MARGIN: Duration = Duration::from_secs(10);
@@ -21,6 +23,7 @@ const PASSING_ON: Duration = Duration::from_secs(60);
 pub(super) struct Ending<'a> {
     environment: &'a dyn Environment,
     control: &'a JobControl,
+    record: &'a Record,
     key: &'a StageKey,
     limits: Limits,
     grace: Duration,
@@ -32,11 +35,12 @@ impl<'a> Ending<'a> {
     pub(super) fn new(
         environment: &'a dyn Environment,
         control: &'a JobControl,
+        record: &'a Record,
         key: &'a StageKey,
         limits: Limits,
         grace: Duration,
     ) -> Self {
-        Self { environment, control, key, limits, grace, reason: SetOnce::new() }
+        Self { environment, control, record, key, limits, grace, reason: SetOnce::new() }
     }
 
     /// Why the stage has been asked to end, if it has.
@@ -49,9 +53,15 @@ impl<'a> Ending<'a> {
         *self.reason.wait().await
     }
 
-    /// Does its work. Returns only when nothing more can be done: the stage has been killed and does not end.
-    pub(super) async fn run(&self) -> StopReason {
-        let reason = self.limits.reached(self.control).await;
+    /// Does its work; begins with it at once if an earlier process had begun with it, for the reason `earlier`. Returns only when
+    /// nothing more can be done: the stage has been killed and does not end.
+    pub(super) async fn run(&self, earlier: Option<StopReason>) -> StopReason {
+        let reason = match earlier {
+            Some(reason) => reason,
+            None => self.limits.reached(self.control).await,
+        };
+        // First: a stage that ends because it was asked to must not be taken for one that ended by itself.
+        self.record.update(|progress| progress.stopping = Some(reason));
         // Nobody else sets it.
         let _ = self.reason.set(reason);
         self.terminate().await;

@@ -14,11 +14,11 @@ use super::guard::guarded;
 use super::limits::{Limits, TimeLimit};
 use super::prepare::{NoPlace, prepare};
 use super::record::Record;
-use super::report::{Failure, cut_off};
+use super::report::cut_off;
 use super::walk::Walk;
 use super::words::Words;
 use crate::executor::{CleanupReason, Environment, Place};
-use crate::journal::CancelState;
+use crate::journal::{CancelState, Failure, JobOutcome, Limited};
 use crate::log::{JobLog, LogError};
 use crate::plan::{Plan, PlanError, PlanInputs};
 use crate::variables::{FeatureFlags, JobDirs, VariableInputs, Variables};
@@ -26,18 +26,15 @@ use crate::variables::{FeatureFlags, JobDirs, VariableInputs, Variables};
 /// Exit code of a job that asks for options that would silently do nothing, as GitLab's own runner has it.
 const UNKNOWN_OPTIONS: i32 = 3;
 
-/// Lives a job to its end; `None` is success.
+/// Lives a job to its end; `None` is success. Nothing of it exists outside before.
 ///
 /// # Errors
 /// When the log cannot be written any more. The environment has been cleaned up then, too.
 pub(super) async fn live(task: &JobTask, log: &JobLog, record: &Record) -> Result<Option<Failure>, LogError> {
-    let words = Words::new(log.clone(), task.runner.clock.clone());
-    let inputs = task.variable_inputs();
-    greet(task, &words, &inputs).await?;
+    greet(task, log).await?;
     if let Some(failure) = unknown_options(task.job()).or_else(|| lost_script(task.job())) {
         return Ok(Some(failure));
     }
-
     let context = task.context();
     let environment = match task.runner.provider.environment(&task.reservation, &context) {
         Ok(environment) => Arc::<dyn Environment>::from(environment),
@@ -46,35 +43,76 @@ pub(super) async fn live(task: &JobTask, log: &JobLog, record: &Record) -> Resul
     // From here on something may exist outside: whoever finds this record knows where.
     record.update(|progress| {
         progress.handle = Some(environment.handle());
-        progress.deadline = Some(task.runner.clock.now() + context.timeout);
+        progress.deadline.get_or_insert(task.runner.clock.now() + context.timeout);
     });
+    in_environment(task, log, record, environment, Remains::Nothing).await
+}
+
+/// Goes on with a job of an earlier process in its environment; `None` is success.
+///
+/// # Errors
+/// As [`live`].
+pub(super) async fn live_on(
+    task: &JobTask,
+    log: &JobLog,
+    record: &Record,
+    environment: Box<dyn Environment>,
+) -> Result<Option<Failure>, LogError> {
+    greet(task, log).await?;
+    in_environment(task, log, record, environment.into(), Remains::OfAnEarlierProcess).await
+}
+
+/// What may be in an environment whose place is not prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remains {
+    Nothing,
+    OfAnEarlierProcess,
+}
+
+async fn in_environment(
+    task: &JobTask,
+    log: &JobLog,
+    record: &Record,
+    environment: Arc<dyn Environment>,
+    remains: Remains,
+) -> Result<Option<Failure>, LogError> {
+    let length = task.timeout();
+    let now = task.runner.clock.now();
+    let end = record.progress().deadline.unwrap_or(now + length);
     let life = Life {
         task,
         log,
-        words: &words,
+        record,
         control: &task.control,
         environment: &environment,
-        limit: TimeLimit::from_now("execution", context.timeout),
+        limit: TimeLimit::until(Limited::Job, length, end, now),
     };
-    let failure = tokio::select! {
+    let lived = tokio::select! {
         biased;
-        lived = guarded(life.stages(&inputs, record)) => {
+        lived = guarded(life.stages(remains)) => {
             lived.unwrap_or_else(|panic| Ok(Some(Failure::of_panic(&panic))))
         }
         // A stage that prints nothing would go on without a log to its end.
         error = log.broken() => Err(error),
     };
+    let failure = match &lived {
+        Ok(failure) => failure.clone(),
+        Err(error) => Some(Failure::of_log(error)),
+    };
+    // Before the place is gone: after that nobody could tell any more how the job went.
+    record.update(|progress| progress.outcome = Some(JobOutcome { failure }));
     clean_up(environment.as_ref(), &task.assignment.key, CleanupReason::JobEnded).await;
-    failure
+    lived
 }
 
 /// The first lines of the log.
-async fn greet(task: &JobTask, words: &Words, inputs: &VariableInputs<'_>) -> Result<(), LogError> {
+async fn greet(task: &JobTask, log: &JobLog) -> Result<(), LogError> {
+    let words = Words::new(log, "head");
     let (program, runner) = (&task.runner.program, &task.runner.identity);
     words.plain(&format!("Running with runner {} ({})", program.version, program.revision)).await?;
     let (name, token, system) = (&runner.name, runner.token.short(), &runner.system_id);
     words.plain(&format!("  on {name} {token}, system ID: {system}")).await?;
-    let changed = FeatureFlags::of(inputs).changed();
+    let changed = FeatureFlags::of(&task.variable_inputs()).changed();
     if !changed.is_empty() {
         let list: Vec<String> = changed.iter().map(|(name, on)| format!("{name}:{on}")).collect();
         words.plain(&format!("  feature flags: {}", list.join(", "))).await?;
@@ -132,7 +170,7 @@ fn lost_script(job: &Job) -> Option<Failure> {
 pub(super) struct Life<'a> {
     pub(super) task: &'a JobTask,
     pub(super) log: &'a JobLog,
-    pub(super) words: &'a Words,
+    pub(super) record: &'a Record,
     pub(super) control: &'a JobControl,
     pub(super) environment: &'a Arc<dyn Environment>,
     /// The job's time.
@@ -140,17 +178,18 @@ pub(super) struct Life<'a> {
 }
 
 impl Life<'_> {
-    async fn stages(
-        &self,
-        inputs: &VariableInputs<'_>,
-        record: &Record,
-    ) -> Result<Option<Failure>, LogError> {
-        let settings = &self.task.runner.settings;
-        let preparing =
-            self.own_limit("preparing the environment", "prepare_timeout", settings.prepare_timeout).await?;
-        let place = match self.place(record, preparing).await? {
-            Ok(place) => place,
-            Err(failure) => return Ok(Some(failure)),
+    async fn stages(&self, remains: Remains) -> Result<Option<Failure>, LogError> {
+        let inputs = &self.task.variable_inputs();
+        let words = Words::new(self.log, "plan");
+        let length = self.task.runner.settings.prepare_timeout;
+        let preparing = self.own_limit(&words, Limited::Preparing, "prepare_timeout", length).await?;
+        let prepared = self.record.progress().place;
+        let place = match prepared {
+            Some(place) => place,
+            None => match self.place(preparing, remains).await? {
+                Ok(place) => place,
+                Err(failure) => return Ok(Some(failure)),
+            },
         };
         let planned = JobDirs::new(inputs, &place).map_err(PlanError::from).and_then(|dirs| {
             let variables = Variables::build(inputs, Some(&dirs));
@@ -165,26 +204,34 @@ impl Life<'_> {
         };
         self.log.mask_also(self.late_secrets(inputs, &variables)).await?;
         for warning in plan.warnings() {
-            self.words.warning(warning).await?;
+            words.warning(warning).await?;
         }
-        Walk::new(self, &plan, &variables, preparing).walk(record).await
+        Walk::new(self, &plan, &variables, preparing).walk().await
     }
 
     async fn place(
         &self,
-        record: &Record,
         limit: Option<TimeLimit>,
+        remains: Remains,
     ) -> Result<Result<Place, Failure>, LogError> {
         let executor = self.task.runner.provider.info().executor;
         let section = "prepare_executor";
-        self.words.open(section, &format!("Preparing the \"{executor}\" executor")).await?;
+        let words = Words::new(self.log, section);
+        words.open(section, &format!("Preparing the \"{executor}\" executor")).await?;
+        let said = Words::unsteady(self.log, "prepare_executor said");
         let limits = Limits { job: self.limit, stage: limit, least: CancelState::Graceful };
         let key = &self.task.assignment.key;
-        let place = prepare(self.environment.as_ref(), key, self.words, self.control, limits).await?;
-        self.words.close(section).await?;
+        if remains == Remains::OfAnEarlierProcess {
+            // As before another try: half of a place is none.
+            clean_up(self.environment.as_ref(), key, CleanupReason::PrepareFailed).await;
+        }
+        let place = prepare(self.environment.as_ref(), key, &said, self.control, limits).await?;
+        words.close(section).await?;
         Ok(match place {
             Ok(place) => {
-                record.update(|progress| progress.place = Some(place.clone()));
+                // What was said while it was made is not said again.
+                self.log.commit().await?;
+                self.record.update(|progress| progress.place = Some(place.clone()));
                 if let Some(session) = &self.task.session {
                     session.attach(self.environment);
                 }
@@ -193,7 +240,7 @@ impl Life<'_> {
             Err(NoPlace::Failed(failure)) => Err(failure),
             Err(NoPlace::Stopped(reason)) => {
                 if reason.is_timeout() {
-                    self.words.warning(&cut_off(section)).await?;
+                    words.warning(&cut_off(section)).await?;
                 }
                 Err(Failure::stopped(reason))
             }
@@ -203,17 +250,18 @@ impl Life<'_> {
     /// A limit from the configuration, the `setting`, that begins now; one that is not below the job's own is none.
     pub(super) async fn own_limit(
         &self,
-        what: &'static str,
+        words: &Words,
+        what: Limited,
         setting: &str,
         length: Option<Duration>,
     ) -> Result<Option<TimeLimit>, LogError> {
         let Some(length) = length.filter(|length| !length.is_zero()) else { return Ok(None) };
-        if length > self.limit.length {
+        if length > self.limit.limit.length {
             let text = format!("{setting} of the runner is longer than the job's time; using the job's time");
-            self.words.warning(&text).await?;
+            words.warning(&text).await?;
             return Ok(None);
         }
-        Ok(Some(TimeLimit::from_now(what, length)))
+        Ok(Some(self.record.limit(what, length)))
     }
 
     /// Values to mask that were not known when the log was opened, because they contain the job's folders.

@@ -1,11 +1,11 @@
 //! What may end a job or a stage before it ends by itself.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::time::{Instant, sleep_until};
 
 use super::JobControl;
-use crate::journal::CancelState;
+use crate::journal::{CancelState, Limit, Limited, StopReason};
 use crate::observe::StageResult;
 
 /// The longest time that is waited for anything: longer limits are those of a server or user who means "for ever", and a
@@ -17,46 +17,32 @@ pub(super) fn after(length: Duration) -> Instant {
     Instant::now() + length.min(LONGEST)
 }
 
-/// A limit, as it runs and as messages name it.
+/// A limit that runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TimeLimit {
-    /// What is limited: `the script`.
-    pub(super) what: &'static str,
-    /// How long it may take.
-    pub(super) length: Duration,
-    /// When that is over.
+    pub(super) limit: Limit,
+    /// When its time is over.
     pub(super) end: Instant,
 }
 
 impl TimeLimit {
     /// A limit that begins now.
-    pub(super) fn from_now(what: &'static str, length: Duration) -> Self {
-        Self { what, length, end: after(length) }
+    pub(super) fn from_now(what: Limited, length: Duration) -> Self {
+        Self { limit: Limit { what, length }, end: after(length) }
     }
-}
 
-/// Why the core ends something before it ends by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum StopReason {
-    /// GitLab asked for it, gracefully.
-    Canceled,
-    /// The runner is being stopped.
-    Interrupted,
-    /// GitLab asked for it, at once.
-    Aborted,
-    /// The runner is being stopped, at once.
-    InterruptedAtOnce,
-    /// The job's time is over.
-    JobTimeout(TimeLimit),
-    /// The stage's own time is over.
-    StageTimeout(TimeLimit),
+    /// A limit that began earlier, perhaps in another process, and ends at `end` when it is `now`. A clock that was set back
+    /// makes nothing last longer than it may.
+    pub(super) fn until(what: Limited, length: Duration, end: SystemTime, now: SystemTime) -> Self {
+        let left = end.duration_since(now).unwrap_or_default().min(length);
+        Self { limit: Limit { what, length }, end: after(left) }
+    }
 }
 
 impl StopReason {
     /// For observers.
     pub(super) fn result(self) -> StageResult {
-        let of =
-            |limit: TimeLimit| StageResult::TimedOut { what: limit.what.to_owned(), limit: limit.length };
+        let of = |limit: Limit| StageResult::TimedOut { what: limit.what.to_string(), limit: limit.length };
         match self {
             Self::Canceled => StageResult::Stopped(CancelState::Graceful),
             Self::Aborted => StageResult::Stopped(CancelState::Abort),
@@ -102,9 +88,9 @@ impl Limits {
         }
         let now = Instant::now();
         if now >= self.job.end {
-            return Some(StopReason::JobTimeout(self.job));
+            return Some(StopReason::JobTimeout(self.job.limit));
         }
-        self.stage.filter(|stage| now >= stage.end).map(StopReason::StageTimeout)
+        self.stage.filter(|stage| now >= stage.end).map(|stage| StopReason::StageTimeout(stage.limit))
     }
 
     /// Waits until something is due.

@@ -6,13 +6,17 @@
 //!                  GitLab's answers · manager · embedder ─┴─ JobControl: graceful, interrupted, abort
 //! ```
 //!
-//! A run owns its job's environment, log and sender; it is one task. What it knows that matters is written to the [journal](crate::journal).
+//! A run owns its job's environment, log and sender; it is one task. What it knows that matters is written to the
+//! [journal](crate::journal), so that another process can go on where this one is: the walk through the plan is repeated then past
+//! what is written down, and what was said in the log is not said again.
 
 mod cleanup;
 mod context;
 mod control;
 mod deliver;
+mod detach;
 mod ending;
+mod find;
 mod guard;
 mod life;
 mod limits;

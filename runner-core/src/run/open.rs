@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use runner_api::{Features, RunnerInfo};
 use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
 
 use super::context::JobTask;
 use super::guard::guarded;
@@ -67,18 +68,27 @@ pub(super) struct Opened {
 }
 
 impl Opened {
-    /// Does the work behind log and line while `run` runs, and until everything of it has been worked off.
+    /// Does the work behind log and line while `run` runs, and until everything of it has been worked off. `cut` ends the work behind
+    /// the line before that: what the server has not got is left to the next process.
     ///
     /// # Panics
     /// When `run` panics. A panic in the work behind log and line ends that work; `run` gets to know by its errors.
     pub(super) fn with<R: Future<Output = ()>>(
         self,
+        cut: CancellationToken,
         run: impl FnOnce(JobLog, TraceSender) -> R,
     ) -> impl Future<Output = ()> {
         let Self { log, log_task, sender, sender_task } = self;
         // It gets the last handles: when they are dropped, the work beside it ends.
         let run = Box::pin(run(log, sender));
-        let (kept, sent) = (guarded(log_task.run()), guarded(sender_task.run()));
+        let sending = async move {
+            tokio::select! {
+                biased;
+                () = sender_task.run() => {}
+                () = cut.cancelled() => {}
+            }
+        };
+        let (kept, sent) = (guarded(log_task.run()), guarded(sending));
         async move {
             let ((), kept, sent) = tokio::join!(run, kept, sent);
             for panic in [kept.err(), sent.err()].into_iter().flatten() {

@@ -7,10 +7,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::JobControl;
 use super::cleanup::clean_up;
-use super::limits::{Limits, StopReason, after};
-use super::report::Failure;
+use super::limits::{Limits, after};
 use super::words::Words;
 use crate::executor::{CleanupReason, Environment, EnvironmentError, JobKey, Notices, Place, PrepareRequest};
+use crate::journal::{Failure, StopReason};
 use crate::log::LogError;
 
 const TRIES: u32 = 3;

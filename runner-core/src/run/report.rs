@@ -5,19 +5,11 @@ use std::fmt;
 use runner_api::FailureReason;
 
 use super::guard::Panic;
-use super::limits::StopReason;
-use super::stage::StageOutcome;
+use crate::errors::chain;
 use crate::executor::{EnvironmentError, StageEnd};
-use crate::journal::Verdict;
+use crate::journal::{Failure, StageOutcome, StopReason, Verdict};
+use crate::log::LogError;
 use crate::variables::format_duration;
-
-/// Why a job failed: GitLab's reason, and the words for its log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Failure {
-    pub(super) reason: FailureReason,
-    pub(super) exit_code: Option<i32>,
-    pub(super) text: String,
-}
 
 impl Failure {
     pub(super) fn new(reason: FailureReason, text: impl Into<String>) -> Self {
@@ -37,7 +29,7 @@ impl Failure {
                 text: end.to_string(),
             }),
             StageOutcome::Stopped(reason) | StageOutcome::Stuck(reason) => Some(Self::stopped(*reason)),
-            StageOutcome::Lost(error) => Some(Self::of_environment(error)),
+            StageOutcome::Lost(failure) => Some(failure.clone()),
             StageOutcome::Refused(text) => Some(Self::new(FailureReason::RunnerSystemFailure, text.clone())),
         }
     }
@@ -61,6 +53,10 @@ impl Failure {
             None => error.to_string(),
         };
         Self::new(error.failure_reason(), text)
+    }
+
+    pub(super) fn of_log(error: &LogError) -> Self {
+        Self::new(FailureReason::RunnerSystemFailure, chain(error))
     }
 
     pub(super) fn of_panic(panic: &Panic) -> Self {

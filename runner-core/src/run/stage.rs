@@ -7,11 +7,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::JobControl;
 use super::ending::Ending;
-use super::limits::{Limits, StopReason};
+use super::limits::{Limits, TimeLimit, after};
+use super::record::{Begun, Record};
 use crate::executor::{
     Cause, Environment, EnvironmentError, FollowEvent, StageEnd, StageInput, StageKey, StageStatus,
 };
-use crate::log::{JobLog, LineKind, LogError};
+use crate::journal::{CancelState, Failure, StageOutcome, StopReason};
+use crate::log::{Entry, JobLog, LineKind, LogError};
 use crate::observe::StageResult;
 
 /// Pause before the first repeated call; doubled up to [`LONGEST_PAUSE`].
@@ -22,20 +24,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// How long it may take to answer once.
 const ANSWER: Duration = Duration::from_secs(30);
 
-/// How a stage went.
-#[derive(Debug)]
-pub(super) enum StageOutcome {
-    /// It ended by itself.
-    Ended(StageEnd),
-    /// The core ended it.
-    Stopped(StopReason),
-    /// The core tried to end it, for this reason, and it goes on all the same.
-    Stuck(StopReason),
-    /// Its place is gone or does not answer; how it ended is not known.
-    Lost(EnvironmentError),
-    /// It was not run: the job asks for something that does not exist.
-    Refused(String),
-}
+/// How long the rest of a stage's output may take to be read that had ended before this process came.
+const READING: Duration = Duration::from_secs(600);
 
 impl StageOutcome {
     /// For observers.
@@ -44,7 +34,7 @@ impl StageOutcome {
             Self::Ended(end) => StageResult::Ended(*end),
             Self::Stopped(reason) => reason.result(),
             Self::Stuck(_) => StageResult::Stuck,
-            Self::Lost(error) => StageResult::Lost(error.to_string()),
+            Self::Lost(failure) => StageResult::Lost(failure.text.clone()),
             Self::Refused(text) => StageResult::Refused(text.clone()),
         }
     }
@@ -56,6 +46,7 @@ pub(super) struct StageRun<'a> {
     pub(super) environment: &'a dyn Environment,
     pub(super) log: &'a JobLog,
     pub(super) control: &'a JobControl,
+    pub(super) record: &'a Record,
     pub(super) key: &'a StageKey,
     pub(super) limits: Limits,
     /// Time between asking its processes to end and killing them.
@@ -63,15 +54,26 @@ pub(super) struct StageRun<'a> {
 }
 
 impl StageRun<'_> {
-    /// Runs one try of the stage to its end, however it comes.
+    /// Runs one try of the stage to its end, however it comes. One that an earlier process began is taken up where it is: starting it
+    /// again changes nothing.
     ///
     /// # Errors
     /// When the log cannot be written: the job cannot go on then.
-    pub(super) async fn run(self, input: StageInput) -> Result<StageOutcome, LogError> {
-        if let Some(reason) = self.limits.due(self.control) {
-            return Ok(StageOutcome::Stopped(reason));
+    pub(super) async fn run(self, input: StageInput, begun: Begun) -> Result<StageOutcome, LogError> {
+        match begun {
+            Begun::Now => match self.limits.due(self.control) {
+                Some(reason) => Ok(StageOutcome::Stopped(reason)),
+                None => self.attend(Some(input), None).await,
+            },
+            Begun::Earlier(None) if self.has_ended().await => {
+                // By itself, whatever limits have passed since.
+                let end = self.limits.job.end.max(after(READING));
+                let job = TimeLimit { end, ..self.limits.job };
+                let limits = Limits { job, stage: None, least: CancelState::InterruptedAtOnce };
+                Self { limits, ..self }.attend(None, None).await
+            }
+            Begun::Earlier(stopping) => self.attend(Some(input), stopping).await,
         }
-        self.attend(Some(input)).await
     }
 
     /// Follows a stage that an earlier process started.
@@ -79,24 +81,49 @@ impl StageRun<'_> {
     /// # Errors
     /// As [`run`](Self::run).
     pub(super) async fn resume(self) -> Result<StageOutcome, LogError> {
-        self.attend(None).await
+        self.attend(None, None).await
     }
 
-    async fn attend(self, input: Option<StageInput>) -> Result<StageOutcome, LogError> {
-        let ending = Ending::new(self.environment, self.control, self.key, self.limits, self.grace);
-        let watch = Watch { environment: self.environment, log: self.log, key: self.key, ending: &ending };
+    async fn has_ended(&self) -> bool {
+        matches!(status(self.environment, self.key).await, Some(StageStatus::Ended(_)))
+    }
+
+    async fn attend(
+        self,
+        input: Option<StageInput>,
+        stopping: Option<StopReason>,
+    ) -> Result<StageOutcome, LogError> {
+        let Self { environment, log, control, record, key, limits, grace } = self;
+        let ending = Ending::new(environment, control, record, key, limits, grace);
+        let watch = Watch { environment, log, key, ending: &ending };
         let outcome = tokio::select! {
             biased;
-            reason = ending.run() => StageOutcome::Stuck(reason),
+            reason = ending.run(stopping) => StageOutcome::Stuck(reason),
             outcome = watch.stage(input) => outcome?,
         };
-        self.log.flush_stage(self.key).await?;
+        log.flush_stage(key).await?;
         Ok(match (outcome, ending.reason()) {
             // What the core asked for is what happened, whatever status the processes left with.
             (StageOutcome::Ended(_), Some(reason)) => StageOutcome::Stopped(reason),
             (outcome, _) => outcome,
         })
     }
+}
+
+/// `None`: no answer.
+async fn status(environment: &dyn Environment, key: &StageKey) -> Option<StageStatus> {
+    match timeout(ANSWER, environment.status(key)).await {
+        Ok(Ok(status)) => Some(status),
+        Ok(Err(error)) => {
+            tracing::debug!(stage = %key, %error, "the status of a stage cannot be told");
+            None
+        }
+        Err(_) => None,
+    }
+}
+
+fn lost(error: &EnvironmentError) -> StageOutcome {
+    StageOutcome::Lost(Failure::of_environment(error))
 }
 
 /// Starts and follows; [`Ending`] does its work beside it.
@@ -151,14 +178,14 @@ impl Watch<'_> {
             }
             match self.status().await {
                 Some(StageStatus::Running | StageStatus::Ended(_)) => return None,
-                Some(StageStatus::Lost(error)) => return Some(StageOutcome::Lost(error)),
+                Some(StageStatus::Lost(error)) => return Some(lost(&error)),
                 Some(StageStatus::NotStarted) if self.ending.reason().is_some() => {
                     return self.ending.reason().map(StageOutcome::Stopped);
                 }
                 _ => {}
             }
             if let Some(error) = last.take_if(|error| !error.is_retriable() || begun.elapsed() > PATIENCE) {
-                return Some(StageOutcome::Lost(error));
+                return Some(lost(&error));
             }
             sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -181,10 +208,10 @@ impl Watch<'_> {
             let out_of_patience = unsure.get_or_insert_with(Instant::now).elapsed() > PATIENCE;
             // An ended stream is not a result: only the status tells.
             match self.status().await {
-                Some(StageStatus::Lost(error)) => return Ok(StageOutcome::Lost(error)),
+                Some(StageStatus::Lost(error)) => return Ok(lost(&error)),
                 Some(StageStatus::NotStarted) => {
                     return Ok(self.ending.reason().map_or_else(
-                        || StageOutcome::Lost(self.trouble(Cause::System, "the place does not know")),
+                        || lost(&self.trouble(Cause::System, "the place does not know")),
                         StageOutcome::Stopped,
                     ));
                 }
@@ -195,7 +222,7 @@ impl Watch<'_> {
                 }
                 Some(StageStatus::Unknown) | None if out_of_patience => {
                     let silent = || self.trouble(Cause::Outage, "the place is silent about");
-                    return Ok(StageOutcome::Lost(error.unwrap_or_else(silent)));
+                    return Ok(lost(&error.unwrap_or_else(silent)));
                 }
                 Some(StageStatus::Ended(_) | StageStatus::Unknown) | None => {}
             }
@@ -228,22 +255,16 @@ impl Watch<'_> {
         }
     }
 
-    /// `None`: no answer.
     async fn status(&self) -> Option<StageStatus> {
-        match timeout(ANSWER, self.environment.status(self.key)).await {
-            Ok(Ok(status)) => Some(status),
-            Ok(Err(error)) => {
-                tracing::debug!(stage = %self.key, %error, "the status of a stage cannot be told");
-                None
-            }
-            Err(_) => None,
-        }
+        status(self.environment, self.key).await
     }
 
     async fn tell_missing_output(&self, error: Option<&EnvironmentError>) -> Result<(), LogError> {
         let why = error.map(|error| format!(": {error}")).unwrap_or_default();
         let text = format!("the end of {}'s output is missing{why}", self.key);
-        self.log.line(LineKind::Warning, text).await
+        // Whoever goes on after a restart may find the same.
+        let name = format!("{} output missing", self.key.slug());
+        self.log.once(&name, vec![Entry::Line(LineKind::Warning, text)]).await
     }
 
     fn trouble(&self, cause: Cause, what: &str) -> EnvironmentError {

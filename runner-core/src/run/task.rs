@@ -4,25 +4,25 @@ use std::convert::Infallible;
 
 use runner_api::FailureReason;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::JobControl;
 use super::context::JobTask;
 use super::deliver::{deliver, give_back};
+use super::detach::or_detached;
 use super::guard::{Panic, guarded};
 use super::life::live;
-use super::open::open_log;
+use super::open::{Opened, open_log};
 use super::record::Record;
-use super::report::Failure;
-use super::words::Words;
 use crate::errors::chain;
-use crate::journal::{CancelState, Progress, Verdict};
-use crate::log::{Acknowledgement, Directive, JobLog, TraceSender};
+use crate::journal::{CancelState, Failure, Progress, Verdict};
+use crate::log::{Acknowledgement, Directive, JobLog, LineKind, LogError, TraceSender};
 use crate::observe::{Happening, Report};
 
 /// Runs an accepted job to its end. A panic in it fails the job and goes no further.
 pub(crate) async fn run_job(task: &JobTask) {
     let record = Record::of(task, Progress::default());
-    if let Err(panic) = guarded(attempt(task, &record)).await {
+    if let Err(panic) = guarded(begin(task, &record)).await {
         tracing::error!(job = %task.assignment.key, %panic, "the run of a job panicked");
         rescue(task, &record, &panic).await;
     }
@@ -34,7 +34,8 @@ pub(super) async fn rescue(task: &JobTask, record: &Record, panic: &Panic) {
     give_back(task, record, verdict, None).await;
 }
 
-async fn attempt(task: &JobTask, record: &Record) {
+/// Accepts a job of which nothing exists outside, and lives it.
+pub(super) async fn begin(task: &JobTask, record: &Record) {
     let opened = match open_log(task).await {
         Ok(opened) => opened,
         Err(error) => {
@@ -46,39 +47,86 @@ async fn attempt(task: &JobTask, record: &Record) {
         }
     };
     // GitLab takes no log of a job that nobody has accepted, so the sender starts after that.
-    let acknowledged = opened.sender.acknowledge().await;
-    if acknowledged == Acknowledgement::Gone {
-        let why = "the job is not this runner's any more";
-        tracing::info!(job = %task.assignment.key, "{why}");
-        record.remove();
-        return task.tell(Happening::Reported(Report::Unwanted(why.to_owned())));
+    let acknowledged = tokio::select! {
+        biased;
+        acknowledged = opened.sender.acknowledge() => acknowledged,
+        () = task.control.detached() => {
+            tracing::info!(job = %task.assignment.key, "left to the next start before it began");
+            return;
+        }
+    };
+    match acknowledged {
+        Acknowledgement::Gone => {
+            let why = "the job is not this runner's any more";
+            tracing::info!(job = %task.assignment.key, "{why}");
+            record.remove();
+            task.tell(Happening::Reported(Report::Unwanted(why.to_owned())));
+        }
+        Acknowledgement::CancelRequested => {
+            task.tell(Happening::Acknowledged);
+            let canceled = async |_: JobLog| Ok(Some(Failure::new(FailureReason::JobCanceled, "canceled")));
+            attend(task, record, opened, canceled).await;
+        }
+        Acknowledgement::Accepted => {
+            task.tell(Happening::Acknowledged);
+            attend(task, record, opened, async |log| live(task, &log, record).await).await;
+        }
     }
-    task.tell(Happening::Acknowledged);
+}
+
+/// Lives an accepted job while log and line are worked, then tells its end. Detached from before that, it is left as it is.
+pub(super) async fn attend(
+    task: &JobTask,
+    record: &Record,
+    opened: Opened,
+    life: impl AsyncFnOnce(JobLog) -> Result<Option<Failure>, LogError>,
+) {
+    let cut = CancellationToken::new();
     opened
-        .with(|log, sender| async move {
-            let words = Words::new(log.clone(), task.runner.clock.clone());
-            let failure = match acknowledged {
-                Acknowledgement::CancelRequested => {
-                    Some(Failure::new(FailureReason::JobCanceled, "canceled"))
-                }
-                Acknowledgement::Accepted | Acknowledgement::Gone => {
-                    Box::pin(work(task, &log, &sender, record)).await
-                }
-            };
-            if let Err(error) = words.last(failure.as_ref()).await {
-                tracing::warn!(job = %task.assignment.key, %error, "the last line of the log is lost");
-            }
-            let verdict = failure.as_ref().map_or(Verdict::SUCCESS, Failure::verdict);
-            deliver(task, &log, &sender, record, verdict).await;
+        .with(cut.clone(), |log, sender| async move {
+            let whole = Box::pin(async {
+                let failure = work(task, record, &sender, life(log.clone())).await;
+                tell(task, record, &log, &sender, failure.as_ref()).await;
+            });
+            or_detached(task, record, &log, &cut, whole).await;
         })
         .await;
 }
 
+/// Writes the last line of the log and brings the end to GitLab; `None` is success.
+async fn tell(
+    task: &JobTask,
+    record: &Record,
+    log: &JobLog,
+    sender: &TraceSender,
+    failure: Option<&Failure>,
+) {
+    last_line(task, log, failure).await;
+    let verdict = failure.map_or(Verdict::SUCCESS, Failure::verdict);
+    deliver(task, log, sender, record, verdict).await;
+}
+
+/// Says how the job ended.
+pub(super) async fn last_line(task: &JobTask, log: &JobLog, failure: Option<&Failure>) {
+    let last = match failure {
+        None => log.last_line(LineKind::Info, "Job succeeded").await,
+        Some(failure) => log.last_line(LineKind::Error, failure.to_string()).await,
+    };
+    if let Err(error) = last {
+        tracing::warn!(job = %task.assignment.key, %error, "the last line of the log is lost");
+    }
+}
+
 /// Lives the job while listening to GitLab; `None` is success.
-async fn work(task: &JobTask, log: &JobLog, sender: &TraceSender, record: &Record) -> Option<Failure> {
+async fn work(
+    task: &JobTask,
+    record: &Record,
+    sender: &TraceSender,
+    life: impl Future<Output = Result<Option<Failure>, LogError>>,
+) -> Option<Failure> {
     let lived = tokio::select! {
         biased;
-        lived = guarded(live(task, log, record)) => lived,
+        lived = guarded(life) => lived,
         never = obey(sender.directive(), &task.control) => match never {},
         never = record.note_wishes() => match never {},
     };
@@ -86,9 +134,8 @@ async fn work(task: &JobTask, log: &JobLog, sender: &TraceSender, record: &Recor
     match lived {
         Ok(Ok(failure)) => failure,
         Ok(Err(error)) => {
-            let error = chain(&error);
-            tracing::error!(job = %key, %error, "the job's log cannot be written");
-            Some(Failure::new(FailureReason::RunnerSystemFailure, error))
+            tracing::error!(job = %key, error = %chain(&error), "the job's log cannot be written");
+            Some(Failure::of_log(&error))
         }
         Err(panic) => {
             tracing::error!(job = %key, %panic, "the run of a job panicked");

@@ -11,6 +11,9 @@
 //! | the job's time is over, an abort, a lost place, a stage that does not end | nothing |
 //!
 //! The environment's cleanup always runs; it is not the walk's.
+//!
+//! The walk itself remembers nothing: which way it goes follows from the plan, and from how the stages went, which the record
+//! knows. After a restart it is walked again from the beginning, past the stages that are over, up to the one that is not.
 
 use std::time::Duration;
 
@@ -18,11 +21,11 @@ use runner_api::FailureReason;
 use tokio::time::sleep;
 
 use super::life::Life;
-use super::limits::{Limits, StopReason, TimeLimit, after};
-use super::record::Record;
-use super::report::{Failure, cut_off};
-use super::stage::{StageOutcome, StageRun};
-use crate::journal::{CancelState, Verdict};
+use super::limits::{Limits, TimeLimit, after};
+use super::report::cut_off;
+use super::stage::StageRun;
+use super::words::Words;
+use crate::journal::{CancelState, Failure, Limited, ScriptLimits, StageOutcome, StopReason, Verdict};
 use crate::log::LogError;
 use crate::observe::Happening;
 use crate::plan::{Plan, Runs, StageKind, StagePlan};
@@ -92,13 +95,16 @@ impl<'a> Walk<'a> {
     }
 
     /// Walks to the end; `None` is success.
-    pub(super) async fn walk(&self, record: &Record) -> Result<Option<Failure>, LogError> {
+    pub(super) async fn walk(&self) -> Result<Option<Failure>, LogError> {
+        if let Some(failure) = self.strange_stage() {
+            return Ok(Some(failure));
+        }
         let mut failure = None;
         let mut stages = self.stages(Runs::WhileGood).filter(|stage| stage.kind != StageKind::Step);
         let fetched = loop {
             let Some(stage) = stages.next() else { break true };
-            let limit = self.limit_of(stage.kind).await?;
-            match self.stage(stage, How::up_to_steps(limit), record).await? {
+            let limit = self.limit_of(stage).await?;
+            match self.stage(stage, How::up_to_steps(limit)).await? {
                 Next::Go => {}
                 Next::Fail(found) => {
                     failure = Some(found);
@@ -112,7 +118,7 @@ impl<'a> Walk<'a> {
             if fetched { self.script_limits().await? } else { (None, AFTER_SCRIPT_TIMEOUT) };
         if fetched {
             for stage in self.stages(Runs::WhileGood).filter(|stage| stage.kind == StageKind::Step) {
-                match self.stage(stage, How::up_to_steps(script_limit), record).await? {
+                match self.stage(stage, How::up_to_steps(script_limit)).await? {
                     Next::Go => {}
                     Next::Fail(found) => {
                         status = status_after(&found);
@@ -124,10 +130,10 @@ impl<'a> Walk<'a> {
             }
         }
         let verdict = failure.as_ref().map_or(Verdict::SUCCESS, Failure::verdict);
-        record.update(|progress| progress.script = Some(verdict));
+        self.life.record.update(|progress| progress.script = Some(verdict));
 
         if fetched {
-            match self.after_script(status, after_script_limit, record).await? {
+            match self.after_script(status, after_script_limit).await? {
                 Next::Go => {}
                 Next::Fail(found) => failure = failure.or(Some(found)),
                 Next::Halt(found) => return Ok(failure.or(Some(found))),
@@ -136,7 +142,7 @@ impl<'a> Walk<'a> {
         }
         let runs = if failure.is_none() { Runs::OnSuccess } else { Runs::OnFailure };
         for stage in self.stages(runs) {
-            match self.stage(stage, How::after_steps(None, status), record).await? {
+            match self.stage(stage, How::after_steps(None, status)).await? {
                 Next::Go => {}
                 // The first failure of a job is the one that is reported.
                 Next::Fail(found) => failure = failure.or(Some(found)),
@@ -145,7 +151,7 @@ impl<'a> Walk<'a> {
             }
         }
         for stage in self.stages(Runs::Last) {
-            match self.stage(stage, How::after_steps(None, status), record).await? {
+            match self.stage(stage, How::after_steps(None, status)).await? {
                 Next::Go => {}
                 Next::Fail(found) | Next::Halt(found) => {
                     tracing::warn!(job = %self.life.task.assignment.key, reason = %found, "cleanup stage failed");
@@ -156,42 +162,53 @@ impl<'a> Walk<'a> {
         Ok(failure)
     }
 
+    /// The failure of a job with a stage that the plan does not have: another version of the program had planned it, in another way.
+    fn strange_stage(&self) -> Option<Failure> {
+        let progress = self.life.record.progress();
+        let mut known = progress.stages.iter().map(|stage| &stage.key).chain(&progress.stage);
+        let strange = known.find(|key| {
+            !self.plan.stages().iter().any(|stage| stage.ordinal == key.ordinal && stage.name == key.name)
+        })?;
+        let text = format!(
+            "the runner was replaced while this job ran, and this version of it cannot go on with the job: it does not know stage \
+             {strange} at place {}",
+            strange.ordinal
+        );
+        Some(Failure::new(FailureReason::RunnerSystemFailure, text))
+    }
+
     fn stages(&self, runs: Runs) -> impl Iterator<Item = &StagePlan> {
         self.plan.stages().iter().filter(move |stage| stage.runs == runs)
     }
 
-    async fn after_script(
-        &self,
-        status: JobStatus,
-        limit: Duration,
-        record: &Record,
-    ) -> Result<Next, LogError> {
+    async fn after_script(&self, status: JobStatus, limit: Duration) -> Result<Next, LogError> {
         let Some(stage) = self.stages(Runs::AfterSteps).next() else { return Ok(Next::Go) };
-        let limit = TimeLimit::from_now("after_script", limit);
-        let next = self.stage(stage, How::after_steps(Some(limit), status), record).await?;
+        let limit = self.life.record.limit(Limited::AfterScript, limit);
+        let next = self.stage(stage, How::after_steps(Some(limit), status)).await?;
         let Next::Fail(failure) = next else { return Ok(next) };
         if !self.plan.options().after_script_ignore_errors {
             return Ok(Next::Fail(failure));
         }
         let text = format!("after_script failed, but job will continue unaffected: {}", failure.text);
-        self.life.words.warning(&text).await?;
+        self.words("after_script ignored").warning(&text).await?;
         Ok(Next::Go)
     }
 
     /// Runs a stage with all its tries.
-    async fn stage(&self, stage: &StagePlan, how: How, record: &Record) -> Result<Next, LogError> {
+    async fn stage(&self, stage: &StagePlan, how: How) -> Result<Next, LogError> {
         if stage.is_empty() {
             return Ok(Next::Go);
         }
         let mut pauses = self.pauses();
         let mut attempt = 1;
         loop {
-            let next = match self.before(stage, attempt) {
-                Some(before) => self.attempt(before, 1, how, record).await?,
+            let before = self.before(stage, attempt);
+            let next = match before {
+                Some(before) => self.attempt(before, 1, how).await?,
                 None => Next::Go,
             };
             let next = match next {
-                Next::Go => self.attempt(stage, attempt, how, record).await?,
+                Next::Go => self.attempt(stage, attempt, how).await?,
                 // A try in a folder that could not be emptied would prove nothing.
                 next => next,
             };
@@ -200,14 +217,17 @@ impl<'a> Walk<'a> {
                 return Ok(Next::Fail(failure));
             }
             attempt += 1;
-            self.life.words.warning("Retrying...").await?;
+            let words = self.words(format!("{} retry", stage.key(attempt).slug()));
+            words.warning("Retrying...").await?;
+            let first = self.before(stage, attempt).map_or(stage.key(attempt), |before| before.key(1));
+            let Some(pause) = self.life.record.pause(&first, pauses.take()) else { continue };
             let limits = self.limits(how);
             tokio::select! {
                 biased;
                 reason = limits.reached(self.life.control) => {
-                    return self.judge(stage, StageOutcome::Stopped(reason)).await;
+                    return self.judge(&words, stage, StageOutcome::Stopped(reason)).await;
                 }
-                () = sleep(pauses.take()) => {}
+                () = sleep(pause) => {}
             }
         }
     }
@@ -218,44 +238,47 @@ impl<'a> Walk<'a> {
         self.stages(Runs::BeforeSecondAttempt).next().filter(|before| wanted && !before.is_empty())
     }
 
-    async fn attempt(
-        &self,
-        stage: &StagePlan,
-        attempt: u16,
-        how: How,
-        record: &Record,
-    ) -> Result<Next, LogError> {
+    /// One try of a stage. One that was over before the manager was restarted is only judged again.
+    async fn attempt(&self, stage: &StagePlan, attempt: u16, how: How) -> Result<Next, LogError> {
         let life = self.life;
         let key = stage.key(attempt);
-        life.words.open(&stage.name, &stage.headline).await?;
+        let words = self.words(key.slug());
+        if let Some(outcome) = life.record.outcome(&key) {
+            return self.judge(&words, stage, outcome).await;
+        }
+        words.open(&stage.name, &stage.headline).await?;
         let context =
             StageContext { job: life.task.job(), variables: self.variables, job_status: how.status };
         let outcome = match script::render(self.plan, stage, &context) {
             Ok(input) => {
-                // After a restart the output of the stage that is written down is taken to its end; that of the stages
-                // before it has to be safe by then.
-                life.log.commit().await?;
-                record.update(|progress| progress.stage = Some(key.clone()));
+                let begun = life.record.begin(&key);
                 let run = StageRun {
                     environment: life.environment.as_ref(),
                     log: life.log,
                     control: life.control,
+                    record: life.record,
                     key: &key,
                     limits: self.limits(how),
                     grace: life.task.runner.settings.grace,
                 };
-                run.run(input).await?
+                run.run(input, begun).await?
             }
             Err(ScriptError::Refused(text)) => StageOutcome::Refused(text),
         };
-        life.words.close(&stage.name).await?;
+        words.close(&stage.name).await?;
+        // What a stage printed has to be safe before nobody looks for it any more.
+        life.log.commit().await?;
+        life.record.ended(&key, &outcome);
         life.task.tell(Happening::StageEnded { stage: key, result: outcome.result() });
-        self.judge(stage, outcome).await
+        self.judge(&words, stage, outcome).await
+    }
+
+    fn words(&self, scope: impl Into<String>) -> Words {
+        Words::new(self.life.log, scope)
     }
 
     /// What follows from a stage's outcome.
-    async fn judge(&self, stage: &StagePlan, outcome: StageOutcome) -> Result<Next, LogError> {
-        let words = self.life.words;
+    async fn judge(&self, words: &Words, stage: &StagePlan, outcome: StageOutcome) -> Result<Next, LogError> {
         let Some(failure) = Failure::of_stage(&outcome) else { return Ok(Next::Go) };
         Ok(match outcome {
             StageOutcome::Ended(_) if stage.kind == StageKind::PrepareScript => {
@@ -298,12 +321,13 @@ impl<'a> Walk<'a> {
     }
 
     /// The own limit of a stage before the steps.
-    async fn limit_of(&self, kind: StageKind) -> Result<Option<TimeLimit>, LogError> {
-        match kind {
+    async fn limit_of(&self, stage: &StagePlan) -> Result<Option<TimeLimit>, LogError> {
+        match stage.kind {
             StageKind::PrepareScript => Ok(self.preparing),
             StageKind::GetSources => {
                 let length = self.life.task.runner.settings.get_sources_timeout;
-                self.life.own_limit("getting the sources", "get_sources_timeout", length).await
+                let words = self.words("get_sources limit");
+                self.life.own_limit(&words, Limited::Sources, "get_sources_timeout", length).await
             }
             _ => Ok(None),
         }
@@ -312,27 +336,32 @@ impl<'a> Walk<'a> {
     /// The limits of all steps together and of after_script, as the job asks for them: both must fit into its time.
     async fn script_limits(&self) -> Result<(Option<TimeLimit>, Duration), LogError> {
         let options = self.plan.options();
-        let script = match options.script_timeout {
-            Some(length) if self.fits("RUNNER_SCRIPT_TIMEOUT", length, "none").await? => Some(length),
-            _ => None,
+        // Decided once: what is left of the job's time is not the same after a restart.
+        let decided = self.life.record.script_limits().unwrap_or_else(|| ScriptLimits {
+            script: options.script_timeout.filter(|length| self.fits(*length)),
+            after_script: match options.after_script_timeout {
+                length if self.fits(length) => length,
+                _ => AFTER_SCRIPT_TIMEOUT,
+            },
+        });
+        self.life.record.decide(decided);
+        let words = self.words("script limits");
+        let too_long = |variable: &str, instead: &str| {
+            format!("{variable} is longer than what is left of the job's time; using {instead}")
         };
-        let mut after_script = options.after_script_timeout;
-        if after_script != AFTER_SCRIPT_TIMEOUT
-            && !self.fits("RUNNER_AFTER_SCRIPT_TIMEOUT", after_script, "5m0s").await?
-        {
-            after_script = AFTER_SCRIPT_TIMEOUT;
+        if options.script_timeout != decided.script {
+            words.warning(&too_long("RUNNER_SCRIPT_TIMEOUT", "none")).await?;
         }
-        Ok((script.map(|length| TimeLimit::from_now("the script", length)), after_script))
+        if options.after_script_timeout != decided.after_script {
+            words.warning(&too_long("RUNNER_AFTER_SCRIPT_TIMEOUT", "5m0s")).await?;
+        }
+        let script = decided.script.map(|length| self.life.record.limit(Limited::Script, length));
+        Ok((script, decided.after_script))
     }
 
-    /// Whether a limit ends before the job's time; says so if not.
-    async fn fits(&self, variable: &str, length: Duration, instead: &str) -> Result<bool, LogError> {
-        let fits = after(length) <= self.life.limit.end;
-        if !fits {
-            let text = format!("{variable} is longer than what is left of the job's time; using {instead}");
-            self.life.words.warning(&text).await?;
-        }
-        Ok(fits)
+    /// Whether a limit ends before the job's time.
+    fn fits(&self, length: Duration) -> bool {
+        after(length) <= self.life.limit.end
     }
 
     fn pauses(&self) -> Pauses {

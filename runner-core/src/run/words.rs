@@ -1,57 +1,69 @@
 //! What the runner itself says in a job's log.
+//!
+//! Everything that is said has a name, which the log remembers with its checkpoint: a job that goes on after a restart says all of
+//! it again, and only what was never said gets into the log. So a name must stand for the same words in every life of a job.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::report::Failure;
 use crate::executor::{Notice, NoticeLevel};
-use crate::log::{JobLog, LineKind, LogError};
-use crate::time::Clock;
+use crate::log::{Entry, JobLog, LineKind, LogError};
 
-/// Writes the runner's own lines and sections into a job's log.
+/// Writes the runner's own lines and sections into a job's log. Clones count together.
 #[derive(Debug, Clone)]
 pub(super) struct Words {
     log: JobLog,
-    clock: Arc<dyn Clock>,
+    scope: String,
+    names: Names,
+}
+
+/// How lines are told apart within a scope.
+#[derive(Debug, Clone)]
+enum Names {
+    /// By their number: the same lines are said in the same order in every life.
+    Numbered(Arc<Mutex<u32>>),
+    /// By what they say, and how often it was said before: another life may say other things.
+    Said(Arc<Mutex<HashMap<u32, u32>>>),
 }
 
 impl Words {
-    pub(super) fn new(log: JobLog, clock: Arc<dyn Clock>) -> Self {
-        Self { log, clock }
+    /// Words of a part of the run in which every life says the same.
+    pub(super) fn new(log: &JobLog, scope: impl Into<String>) -> Self {
+        Self { log: log.clone(), scope: scope.into(), names: Names::Numbered(Arc::default()) }
+    }
+
+    /// Words of a part of the run that may go another way the next time.
+    pub(super) fn unsteady(log: &JobLog, scope: impl Into<String>) -> Self {
+        Self { log: log.clone(), scope: scope.into(), names: Names::Said(Arc::default()) }
     }
 
     pub(super) async fn plain(&self, text: &str) -> Result<(), LogError> {
-        self.log.line(LineKind::Plain, text).await
+        self.say(LineKind::Plain, text).await
     }
 
     pub(super) async fn info(&self, text: &str) -> Result<(), LogError> {
-        self.log.line(LineKind::Info, text).await
+        self.say(LineKind::Info, text).await
     }
 
     pub(super) async fn warning(&self, text: &str) -> Result<(), LogError> {
-        self.log.line(LineKind::Warning, text).await
+        self.say(LineKind::Warning, text).await
     }
 
     pub(super) async fn error(&self, text: &str) -> Result<(), LogError> {
-        self.log.line(LineKind::Error, text).await
-    }
-
-    /// The last line of a job that failed, or did not; it is taken even when the log cannot be kept any more.
-    pub(super) async fn last(&self, failure: Option<&Failure>) -> Result<(), LogError> {
-        match failure {
-            None => self.log.last_line(LineKind::Info, "Job succeeded").await,
-            Some(failure) => self.log.last_line(LineKind::Error, failure.to_string()).await,
-        }
+        self.say(LineKind::Error, text).await
     }
 
     /// Opens a stage's section and says what it is about.
     pub(super) async fn open(&self, section: &str, headline: &str) -> Result<(), LogError> {
-        self.log.section_start(section, self.clock.now()).await?;
-        self.log.line(LineKind::Headline, headline).await
+        let headline = Entry::Line(LineKind::Headline, headline.to_owned());
+        let entries = vec![Entry::SectionStart(section.to_owned()), headline];
+        self.log.once(&format!("{} open", self.scope), entries).await
     }
 
     /// Closes a stage's section.
     pub(super) async fn close(&self, section: &str) -> Result<(), LogError> {
-        self.log.section_end(section, self.clock.now()).await
+        let entries = vec![Entry::SectionEnd(section.to_owned())];
+        self.log.once(&format!("{} close", self.scope), entries).await
     }
 
     pub(super) async fn notice(&self, notice: &Notice) -> Result<(), LogError> {
@@ -62,4 +74,29 @@ impl Words {
             NoticeLevel::Error => self.error(&notice.text).await,
         }
     }
+
+    async fn say(&self, kind: LineKind, text: &str) -> Result<(), LogError> {
+        let name = self.name(kind, text);
+        self.log.once(&name, vec![Entry::Line(kind, text.to_owned())]).await
+    }
+
+    fn name(&self, kind: LineKind, text: &str) -> String {
+        match &self.names {
+            Names::Numbered(count) => format!("{} {}", self.scope, next(&mut lock(count))),
+            Names::Said(counts) => {
+                let said = crc32fast::hash(format!("{kind:?} {text}").as_bytes());
+                let number = next(lock(counts).entry(said).or_default());
+                format!("{} {said:08x} {number}", self.scope)
+            }
+        }
+    }
+}
+
+fn next(count: &mut u32) -> u32 {
+    *count += 1;
+    *count
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

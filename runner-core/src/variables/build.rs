@@ -3,6 +3,7 @@
 use runner_api::Job;
 use runner_api::transport::TlsData;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 
 use super::feature_flags::is_known;
 use super::list::JOB_STATUS;
@@ -30,7 +31,7 @@ pub struct VariableInputs<'a> {
 }
 
 /// The running program, as variables and git's user agent name it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Program {
     /// `CI_RUNNER_VERSION`.
     pub version: String,

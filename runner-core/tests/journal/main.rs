@@ -10,9 +10,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use runner_api::{FailureReason, Job};
-use runner_core::executor::{Handle, JobKey, Place, Shell, Slots, StageKey};
+use runner_core::executor::{Handle, JobKey, Place, Shell, Slots, StageEnd, StageKey};
 use runner_core::journal::{
-    Assignment, CancelState, Entry, FORMAT_VERSION, FileJournal, Journal, Progress, Verdict,
+    Assignment, CancelState, Entry, FORMAT_VERSION, Failure, FileJournal, JobOutcome, Journal, Limit,
+    Limited, Pause, Progress, ScriptLimits, StageOutcome, StageRecord, StopReason, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -26,6 +27,7 @@ fn assignment(runner: &str, job: u64) -> Assignment {
         job: Job::from_json(format!(r#"{{"id": {job}, "token": "glcbt-x", "new": [1, null]}}"#)).unwrap(),
         slots: Slots { runner: 0, project: 0 },
         accepted_at: SystemTime::UNIX_EPOCH,
+        terms: None,
         tls_chain: None,
         tls_client: None,
     }
@@ -132,6 +134,7 @@ fn format_1_is_read() {
     assert_eq!(assignment.accepted_at, accepted);
     assert!(assignment.tls_chain.unwrap().starts_with("-----BEGIN CERTIFICATE-----\n"));
     assert!(assignment.tls_client.is_none());
+    assert!(assignment.terms.is_none());
 
     let expected = Progress {
         version: 1,
@@ -149,6 +152,78 @@ fn format_1_is_read() {
         stage: Some(StageKey::new(5, "step_script", 1)),
         script: Some(Verdict { failure: Some(FailureReason::ScriptFailure), exit_code: Some(7) }),
         cancel: Some(CancelState::Graceful),
+        verdict: Some(Verdict::SUCCESS),
+        ..Progress::default()
+    };
+    assert_eq!(progress, expected);
+}
+
+#[test]
+fn format_2_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    copy_sample("v2", folder.path());
+    let (assignment, progress) = only(&open(folder.path()));
+    let terms = assignment.terms.as_ref().unwrap();
+    assert_eq!(terms.program.version, "1.0.0");
+    assert_eq!(terms.settings.environment, [("DEPLOY_TOKEN".to_owned(), "glpat-of-the-operator".to_owned())]);
+    assert_eq!(terms.settings.feature_flags, [("FF_TIMESTAMPS".to_owned(), false)].into());
+    assert_eq!(terms.settings.prepare_timeout, Some(Duration::from_secs(600)));
+    let shown = format!("{assignment:?}");
+    assert!(!shown.contains("glpat-of-the-operator") && !shown.contains("sample-key"), "{shown}");
+    assert_eq!(assignment.tls_client.unwrap().certificate, "sample-certificate");
+
+    let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds);
+    let sources = |attempt| StageKey::new(1, "get_sources", attempt);
+    let limit = |what, seconds| Limit { what, length: Duration::from_secs(seconds) };
+    let failure = |reason, text: &str| Failure { reason, exit_code: None, text: text.into() };
+    let record = |ordinal, name: &str, outcome| StageRecord { key: StageKey::new(ordinal, name, 1), outcome };
+    let expected = Progress {
+        version: 2,
+        handle: Some(Handle::new("shell", json!({ "folder": "runner-2mn-ncv-x-job-42" }))),
+        place: Some(Place {
+            builds_dir: "/builds".into(),
+            cache_dir: "/cache".into(),
+            shared: true,
+            shell: Shell::Bash,
+            helper: vec!["/usr/bin/runner".into()],
+            os: "linux".into(),
+            hostname: None,
+        }),
+        deadline: Some(at(3600)),
+        limits: [
+            (Limited::Preparing, at(600)),
+            (Limited::Sources, at(700)),
+            (Limited::Script, at(1800)),
+            (Limited::AfterScript, at(2100)),
+        ]
+        .into(),
+        script_limits: Some(ScriptLimits {
+            script: Some(Duration::from_secs(1000)),
+            after_script: Duration::from_secs(300),
+        }),
+        stages: vec![
+            record(0, "prepare_script", StageOutcome::Ended(StageEnd::Exit(0))),
+            record(1, "get_sources", StageOutcome::Ended(StageEnd::Signal(9))),
+            record(3, "restore_cache", StageOutcome::Refused("no such key".into())),
+            record(
+                4,
+                "download_artifacts",
+                StageOutcome::Stopped(StopReason::JobTimeout(limit(Limited::Job, 3600))),
+            ),
+            record(5, "step_a", StageOutcome::Stopped(StopReason::Canceled)),
+            record(6, "step_b", StageOutcome::Stuck(StopReason::Aborted)),
+            record(
+                7,
+                "step_c",
+                StageOutcome::Lost(failure(FailureReason::RunnerSystemFailure, "the machine is gone")),
+            ),
+        ],
+        stage: Some(StageKey::new(8, "after_script", 1)),
+        stopping: Some(StopReason::StageTimeout(limit(Limited::AfterScript, 300))),
+        pause: Some(Pause { before: sources(2), until: at(65) }),
+        script: Some(Verdict { failure: Some(FailureReason::ScriptFailure), exit_code: Some(7) }),
+        cancel: Some(CancelState::Graceful),
+        outcome: Some(JobOutcome { failure: Some(failure(FailureReason::JobCanceled, "canceled")) }),
         verdict: Some(Verdict::SUCCESS),
     };
     assert_eq!(progress, expected);
@@ -171,6 +246,23 @@ fn the_newest_format_is_written() {
 
 #[test]
 fn every_wish_has_its_word() {
+    for (what, word) in [
+        (Limited::Job, "job"),
+        (Limited::Preparing, "preparing"),
+        (Limited::Sources, "sources"),
+        (Limited::Script, "script"),
+        (Limited::AfterScript, "after_script"),
+    ] {
+        assert_eq!(serde_json::to_value(what).unwrap(), word);
+    }
+    for (reason, word) in [
+        (StopReason::Canceled, "canceled"),
+        (StopReason::Interrupted, "interrupted"),
+        (StopReason::Aborted, "aborted"),
+        (StopReason::InterruptedAtOnce, "interrupted_at_once"),
+    ] {
+        assert_eq!(serde_json::to_value(reason).unwrap(), word);
+    }
     for (wish, word) in [
         (CancelState::Graceful, "graceful"),
         (CancelState::Abort, "abort"),
@@ -187,7 +279,7 @@ fn fields_that_are_missing_or_new_are_no_fault() {
     let folder = tempfile::tempdir().unwrap();
     let entry = copy_sample("v1", folder.path());
     fs::write(entry.join("progress.json"), r#"{ "version": 1, "of_tomorrow": true }"#).unwrap();
-    assert_eq!(only(&open(folder.path())).1, Progress::default());
+    assert_eq!(only(&open(folder.path())).1, Progress { version: 1, ..Progress::default() });
     fs::remove_file(entry.join("progress.json")).unwrap();
     assert_eq!(only(&open(folder.path())).1, Progress::default());
 }
@@ -283,7 +375,7 @@ fn whoever_looks_sees_the_old_or_the_new() {
 fn what_cannot_be_understood_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     for (name, files) in [
-        ("runner-abc-job-1", [("assignment.json", r#"{ "version": 2, "key": "another form" }"#)].as_slice()),
+        ("runner-abc-job-1", [("assignment.json", r#"{ "version": 3, "key": "another form" }"#)].as_slice()),
         ("runner-abc-job-2", &[("assignment.json", r#"{ "version": 1, "key": "#)]),
         ("runner-abc-job-3", &[("assignment.json", "")]),
         ("runner-abc-job-4", &[("assignment.json", r#"{ "version": 1 }"#)]),
@@ -310,9 +402,9 @@ fn what_cannot_be_understood_is_left_alone() {
         told.push((key.unwrap().job, why));
     }
     let words = [
-        (42, "has format version 9, this program knows 1"),
+        (42, "has format version 9, this program knows 1 to 2"),
         (43, "it is the entry of runner-2mn-ncv-x-job-42, and not in its folder"),
-        (1, "has format version 2, this program knows 1"),
+        (1, "has format version 3, this program knows 1 to 2"),
         (2, "is damaged: "),
         (3, "is damaged: "),
         (4, "is damaged: missing field `key`"),
