@@ -6,11 +6,13 @@
 
 mod support;
 
+mod adoption;
 mod attempts;
 mod chaos;
 mod clocks;
 mod crash;
 mod delivery;
+mod detach;
 mod ends;
 mod events;
 mod full_disk;

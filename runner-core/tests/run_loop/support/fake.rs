@@ -39,6 +39,10 @@ struct State {
     stages: BTreeMap<(JobKey, StageKey), Stage>,
     adoptable: bool,
     sessions: bool,
+    /// Places were gone when they were looked for.
+    gone: bool,
+    /// So often it cannot be told whether a place is there.
+    unclear: u32,
     panic_at: Option<String>,
     hang_at: Vec<String>,
 }
@@ -247,6 +251,17 @@ impl Fake {
         self
     }
 
+    /// From now on places are gone.
+    pub(crate) fn places_are_gone(&self) {
+        self.state(|state| state.gone = true);
+    }
+
+    /// So many times it cannot be told whether a place is there.
+    pub(crate) fn unclear(self, times: u32) -> Self {
+        self.state(|state| state.unclear = times);
+        self
+    }
+
     /// The next call that is written down like this panics.
     pub(crate) fn panics_at(self, call: &str) -> Self {
         self.state(|state| state.panic_at = Some(call.to_owned()));
@@ -271,6 +286,16 @@ impl Fake {
                 .stages
                 .iter_mut()
                 .filter(|((_, key), stored)| key.name == stage && stored.end.is_none())
+                .for_each(|(_, stored)| stored.end = Some(end));
+        });
+    }
+
+    /// Ends a held stage of one job.
+    pub(crate) fn end_of_job(&self, job: u64, stage: &str, end: StageEnd) {
+        self.state(|state| {
+            let stages = state.stages.iter_mut();
+            stages
+                .filter(|((of, key), stored)| of.job == job && key.name == stage && stored.end.is_none())
                 .for_each(|(_, stored)| stored.end = Some(end));
         });
     }
@@ -418,6 +443,16 @@ impl Adopter for Fake {
     async fn adopt(&self, handle: &Handle, job: &JobContext) -> Result<Adoption, EnvironmentError> {
         self.pass("adopt".into()).await;
         assert_eq!(handle.value()["job"], job.key.to_string());
+        let unclear = self.state(|state| {
+            state.unclear = state.unclear.saturating_sub(1);
+            state.unclear > 0
+        });
+        if unclear {
+            return Ok(Adoption::RetryLater(EnvironmentError::new(Cause::Outage, "nobody answers")));
+        }
+        if self.read(|state| state.gone) {
+            return Ok(Adoption::Gone(gone()));
+        }
         Ok(Adoption::Live(Box::new(FakePlace { fake: self.clone(), job: job.key.clone() })))
     }
 }

@@ -11,7 +11,7 @@ use runner_coordinator::core::{
     Answer, Coordinator, Cut, Endpoint, FinalUpdate, JobId, JobState, NewJob, NewRunner, Payload, Reply,
 };
 use runner_coordinator::http::Handle;
-use runner_core::time::{Clock, TokioClock};
+use runner_core::time::{Clock, SystemClock, TokioClock};
 use secrecy::ExposeSecret;
 use tokio::sync::watch;
 
@@ -49,6 +49,14 @@ impl GitLab {
         match self {
             Self::Http(handle) => handle.with(call),
             Self::InProcess(own) => own.with(call),
+        }
+    }
+
+    /// What time it is for it and for whoever works with it.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        match self {
+            Self::Http(_) => Arc::new(SystemClock),
+            Self::InProcess(own) => Arc::new(own.clock),
         }
     }
 

@@ -11,5 +11,5 @@ pub(crate) use disk::{Disk, FullJournal};
 pub(crate) use fake::{Act, Fake};
 pub(crate) use gitlab::GitLab;
 pub(crate) use payload::Payload;
-pub(crate) use rig::{Rig, Running};
+pub(crate) use rig::{Mortal, Rig, Running};
 pub(crate) use shell::PlainShell;

@@ -1,8 +1,8 @@
 //! A manager at work, with GitLab and a state folder around it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use runner_api::ClientBuilder;
 use runner_api::retry::RetryPolicy;
@@ -12,9 +12,10 @@ use runner_core::executor::Provider;
 use runner_core::journal::{Entry, FileJournal, Journal};
 use runner_core::manager::{Manager, ManagerBuilder, ManagerHandle, RunnerEntry};
 use runner_core::settings::{JobSettings, PollSettings, RunnerIdentity};
-use runner_core::time::{Clock, SystemClock, TokioClock};
+use runner_core::task::{BlockingWork, Spawner, Task};
+use runner_core::time::Clock;
 use runner_core::variables::{Program, TlsFiles};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::GitLab;
 use super::gitlab::InProcessTransport;
@@ -25,6 +26,59 @@ pub(crate) struct Rig {
     pub(crate) gitlab: GitLab,
     folder: tempfile::TempDir,
     server: Option<Server>,
+}
+
+/// A manager whose tasks can be ended all at once, as if it were a process.
+#[derive(Debug)]
+pub(crate) struct Mortal {
+    pub(crate) handle: ManagerHandle,
+    tasks: Arc<Tasks>,
+}
+
+#[derive(Debug, Default)]
+struct Tasks(Mutex<JoinSet<()>>);
+
+impl Spawner for Tasks {
+    fn spawn(&self, task: Task) {
+        self.0.lock().unwrap().spawn(task);
+    }
+
+    fn spawn_blocking(&self, work: BlockingWork) {
+        work();
+    }
+}
+
+impl Mortal {
+    /// Ends it without a word.
+    pub(crate) async fn dies(self) {
+        let mut tasks = std::mem::take(&mut *self.tasks.0.lock().unwrap());
+        tasks.shutdown().await;
+    }
+
+    /// Waits for the end of the last task.
+    pub(crate) async fn ended(self) {
+        loop {
+            let mut tasks = std::mem::take(&mut *self.tasks.0.lock().unwrap());
+            if tasks.is_empty() {
+                return;
+            }
+            while let Some(ended) = tasks.join_next().await {
+                ended.unwrap();
+            }
+        }
+    }
+
+    /// Takes no more jobs, waits for the last one.
+    pub(crate) async fn drain(self) {
+        self.handle.drain();
+        self.ended().await;
+    }
+
+    /// Leaves its jobs to the next one.
+    pub(crate) async fn detach(self) {
+        self.handle.detach();
+        self.ended().await;
+    }
 }
 
 /// A manager that runs in a task.
@@ -122,6 +176,15 @@ impl Rig {
         Running { handle: manager.handle(), task: tokio::spawn(manager.run()) }
     }
 
+    /// Starts a manager that can die.
+    pub(crate) fn start_mortal(&self, builder: ManagerBuilder) -> Mortal {
+        let tasks = Arc::new(Tasks::default());
+        let manager = self.build(builder.spawner(Arc::clone(&tasks) as Arc<dyn Spawner>));
+        let handle = manager.handle();
+        tasks.spawn(Box::pin(manager.run()));
+        Mortal { handle, tasks }
+    }
+
     /// A manager with the journal in the state folder.
     pub(crate) fn build(&self, builder: ManagerBuilder) -> Manager {
         let journal: Arc<dyn Journal> = Arc::new(FileJournal::open(self.state()).unwrap());
@@ -129,13 +192,7 @@ impl Rig {
     }
 
     pub(crate) fn build_on(&self, builder: ManagerBuilder, journal: &Arc<dyn Journal>) -> Manager {
-        let clock: Arc<dyn Clock> = match self.gitlab {
-            GitLab::Http(_) => Arc::new(SystemClock),
-            GitLab::InProcess(_) => {
-                Arc::new(TokioClock::starting_at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000)))
-            }
-        };
-        self.build_with(builder, journal, clock)
+        self.build_with(builder, journal, self.gitlab.clock())
     }
 
     /// A manager with a clock of its own.
