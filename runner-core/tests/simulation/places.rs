@@ -47,8 +47,8 @@ pub(crate) struct Places {
 struct State {
     dice: Dice,
     stages: BTreeMap<(u64, StageKey), Stage>,
+    /// Places that are there.
     made: BTreeSet<u64>,
-    cleaned: BTreeSet<u64>,
     /// Reservations of the process that lives.
     reserved: i64,
 }
@@ -91,8 +91,10 @@ impl Stage {
             rest = after;
         }
         let last = at + dice.millis(0..4_000);
+        // The third try is the last one and goes well.
+        let fails = key.name == "get_sources" && key.attempt < 3 && dice.percent(25);
         let (ends, lost) = match ending {
-            _ if !is_script => (Some((last, StageEnd::Exit(0))), None),
+            _ if !is_script => (Some((last, StageEnd::Exit(i32::from(fails)))), None),
             Ending::Exit(code) => (Some((last, StageEnd::Exit(code))), None),
             Ending::Never => (None, None),
             Ending::Lost => (None, Some(last)),
@@ -168,7 +170,6 @@ impl Places {
             dice: Dice::new(seed, "places"),
             stages: BTreeMap::new(),
             made: BTreeSet::new(),
-            cleaned: BTreeSet::new(),
             reserved: 0,
         };
         Arc::new(Self { seed, endings, state: Mutex::new(state), changed: watch::Sender::new(0) })
@@ -181,10 +182,9 @@ impl Places {
         of_job.map(|((_, key), stage)| (key.clone(), stage.clone())).collect()
     }
 
-    /// Places that were made and never cleaned up.
+    /// Places that were made and not cleaned up.
     pub(crate) fn left(&self) -> Vec<u64> {
-        let state = self.state.lock().unwrap();
-        state.made.difference(&state.cleaned).copied().collect()
+        self.state.lock().unwrap().made.iter().copied().collect()
     }
 
     /// Reservations that were not given back.
@@ -229,7 +229,7 @@ impl Provider for Agent {
     fn info(&self) -> ProviderInfo {
         let mut features = runner_api::Features::default();
         features.variables = true;
-        let capabilities = Capabilities { replay: true, adoption: false };
+        let capabilities = Capabilities { replay: true, adoption: true };
         ProviderInfo { executor: "simulated".into(), shell: "sh".into(), features, capabilities }
     }
 
@@ -270,6 +270,9 @@ impl Adopter for Agent {
         sleep(self.places.millis(500)).await;
         if self.places.chance(10) {
             return Ok(Adoption::RetryLater(outage("nobody answers")));
+        }
+        if !self.places.state.lock().unwrap().made.contains(&job.key.job) {
+            return Ok(Adoption::Gone(outage("there is no such place")));
         }
         Ok(Adoption::Live(Box::new(Room { agent: self.clone(), job: job.key.clone() })))
     }
@@ -424,7 +427,7 @@ impl Environment for Room {
         sleep(places.millis(500)).await;
         let clean = async {
             places.with(|state| {
-                state.cleaned.insert(self.job.job);
+                state.made.remove(&self.job.job);
                 let now = Instant::now();
                 let stages = state.stages.iter_mut().filter(|((job, _), _)| *job == self.job.job);
                 for (_, stage) in stages.filter(|(_, stage)| !stage.has_ended() && !stage.is_lost()) {

@@ -1,9 +1,12 @@
 //! What holds after every schedule, whatever happened in it.
 //!
-//! 1. Every job ended once, in a state that follows from its script and from what was done to it.
+//! 1. Every job ended once, in a state that follows from its script and from what was done to it: by users, or by somebody who
+//!    interrupted the manager. That managers died or were detached from their jobs changes nothing.
 //! 2. What the server has of a job's log is what the runner said it has, and each stage's output in it is what was printed,
-//!    masked, whole and in order: no byte twice, none missing, no secret.
+//!    masked, whole and in order: no byte twice, none missing, no secret. What the runner says in it is said once, too.
 //! 3. Nothing is left: no place, no reservation, no entry of the journal, no task.
+
+use std::collections::BTreeMap;
 
 use runner_coordinator::core::{FinalUpdate, JobId, JobRecord, JobState};
 use runner_core::journal::Journal;
@@ -78,6 +81,7 @@ fn log_is_right(world: &World, job: JobId, record: &Record, told: &str) {
     if let Some(complete) = record.complete {
         assert!(complete, "{told}: the log is not what the runner said it is");
     }
+    once(trace, told);
     let delivered = record.complete.is_some() && record.state != JobState::Canceled;
     for (key, stage) in world.places.stages(job.0) {
         let output = stage.output();
@@ -94,6 +98,28 @@ fn log_is_right(world: &World, job: JobId, record: &Record, told: &str) {
             let is_beginning = (0..=output.len()).any(|cut| masked(&output[..cut]) == found);
             assert!(is_beginning, "{told}: {key}: {found:?} is no beginning of {output:?}");
         }
+    }
+}
+
+/// The runner repeats nothing, in however many lives it works at a job: no section is begun or ended twice, but those of stages
+/// that are tried more often, and no line is there twice.
+fn once(trace: &str, told: &str) {
+    for word in ["section_start:", "section_end:"] {
+        let mut names = BTreeMap::new();
+        for part in trace.split(word).skip(1) {
+            let name = part.split_once(':').and_then(|(_, rest)| rest.split_once('\r'));
+            let name = name.unwrap_or_else(|| panic!("{told}: an odd marker: {part}")).0;
+            *names.entry(name).or_insert(0) += 1;
+        }
+        for (name, count) in names {
+            let most = if name == "get_sources" { 3 } else { 1 };
+            assert!(count <= most, "{told}: {word}{name} is there {count} times:\n{trace}");
+        }
+    }
+    for (line, most) in
+        [("Running with runner", 1), ("Job succeeded", 1), ("Job failed", 1), ("Retrying...", 2)]
+    {
+        assert!(trace.matches(line).count() <= most, "{told}: {line} is there too often:\n{trace}");
     }
 }
 

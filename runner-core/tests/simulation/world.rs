@@ -56,6 +56,8 @@ enum Death {
     At(Duration),
     /// It is asked to end its jobs, and does; whether it is asked a second time, at once.
     Interrupt(Duration, bool),
+    /// It is asked to leave its jobs to the next one.
+    Detach(Duration),
 }
 
 /// Everything that is decided before a schedule begins.
@@ -76,7 +78,8 @@ pub(crate) struct World {
     pub(crate) places: Arc<Places>,
     pub(crate) disk: Disk,
     pub(crate) jobs: BTreeMap<JobId, JobPlan>,
-    /// Jobs that were in a manager's hands when it died or was interrupted.
+    /// Jobs that were in a manager's hands when it was interrupted. Those of one that died, or was detached from them, have lost
+    /// nothing.
     pub(crate) cut_off: Mutex<Vec<u64>>,
     pub(crate) interrupted: Mutex<bool>,
     /// Tasks of the last manager that are left after its end.
@@ -127,9 +130,10 @@ fn plan(seed: u64) -> Plan {
     let jobs = jobs.collect();
     let lives = (0..dice.number(0..4)).map(|_| LifePlan {
         after: dice.millis(0..40_000),
-        death: match dice.number(0..10) {
+        death: match dice.number(0..12) {
             0..6 => Death::Effects(dice.number(1..250), dice.percent(50)),
             6..8 => Death::At(dice.millis(0..90_000)),
+            8..10 => Death::Detach(dice.millis(0..90_000)),
             _ => Death::Interrupt(dice.millis(1_000..60_000), dice.percent(50)),
         },
     });
@@ -207,8 +211,15 @@ async fn live(seed: u64, history: History) {
                 let ended = timeout(Duration::from_secs(600), process.ended()).await;
                 network.note(format_args!("ended in time: {}", ended.is_ok()));
             }
+            Death::Detach(after) => {
+                sleep(after).await;
+                network.note("detached");
+                process.handle.detach();
+                timeout(Duration::from_secs(120), process.ended())
+                    .await
+                    .unwrap_or_else(|_| panic!("seed {seed}: the manager does not let go of its jobs"));
+            }
         }
-        world.cut_off();
         fuse.burn();
         network.note("the process dies");
         process.kill();
@@ -238,6 +249,7 @@ async fn users(network: Arc<Network>, jobs: Vec<JobPlan>) {
         tokio::time::sleep_until(start + job.comes).await;
         let timeout = if job.ending == Ending::Never { 100 } else { 3600 };
         let payload = Payload::new(["true"]).after_script(["true"]).masked("SECRET", SECRET).timeout(timeout);
+        let payload = payload.variable("GET_SOURCES_ATTEMPTS", "3");
         let id = network.with(|coordinator, now| coordinator.enqueue(NewJob::new(payload.into()), now));
         network.note(format_args!("job {id} comes: {job:?}"));
         if let Some((after, force)) = job.cancel {
@@ -355,7 +367,7 @@ impl Process {
 }
 
 impl World {
-    /// Whatever is written down now is in the hands of a process that dies.
+    /// Whatever is written down now is in the hands of a process that is interrupted.
     fn cut_off(&self) {
         let entries = self.disk.journal.entries().unwrap();
         let jobs = entries.iter().map(|entry| match entry {
