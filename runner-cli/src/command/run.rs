@@ -214,7 +214,10 @@ async fn watch(manager: Manager, timeout: Duration) -> Result<Exit, CliError> {
                 deadline = Some(tokio::time::Instant::now() + timeout);
             }
             Wish::LetGo | Wish::Stop if stops <= 2 => {
-                tracing::info!(jobs, "leaves the jobs that run to the next start; interrupts those that cannot be left");
+                tracing::info!(
+                    jobs,
+                    "leaves the jobs that run to the next start; interrupts those that cannot be left"
+                );
                 deadline = None;
                 handle.detach();
             }

@@ -1,6 +1,7 @@
 //! `run`: jobs from a coordinator, signals.
 
 use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 
 use crate::support::{GitLab, Surroundings};
@@ -94,73 +95,96 @@ fn a_job_runs_and_a_drain_ends_the_process() {
     assert!(surroundings.path("state/journal").is_dir());
 }
 
-#[test]
-fn the_second_signal_interrupts() {
-    let (surroundings, gitlab) = (Surroundings::new(), GitLab::start());
-    configure(&surroundings, &gitlab, 2, "shutdown_timeout = 3600", "");
-    let mut child = start(&surroundings);
-    let id = gitlab.handle().enqueue(job(&["echo $((40 + 2)) is ready", "sleep 1000"]));
-    gitlab.wait_for_trace(id, "42 is ready");
-    signal(&child, Signal::TERM);
-    wait_for(&mut child, "those that run have 3600s");
-    signal(&child, Signal::TERM);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
-    assert_eq!(gitlab.handle().state(id), Some(JobState::Failed));
-    assert_eq!(
-        gitlab.handle().job(id, |record| record.failure_reason.clone()).flatten().as_deref(),
-        Some("runner_interrupted")
-    );
-}
-
-/// kill9-restart.
-#[test]
-fn a_job_outlives_a_killed_manager_and_the_next_start_resolves_it() {
-    let (surroundings, gitlab) = (Surroundings::new(), GitLab::start());
-    configure(&surroundings, &gitlab, 2, "", "");
-    let (go, back) = (surroundings.path("go"), surroundings.path("back"));
-    for pipe in [&go, &back] {
+/// A pair of pipes: a job reads from the first and answers by the second.
+fn pipes(surroundings: &Surroundings) -> (PathBuf, PathBuf) {
+    let pipes = (surroundings.path("go"), surroundings.path("back"));
+    for pipe in [&pipes.0, &pipes.1] {
         assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
     }
-    let mut child = start(&surroundings);
-    let after = format!(
-        "read -r word < '{}'; echo \"word $word came\"; echo $$ > '{}'",
-        go.display(),
-        back.display()
-    );
-    let id = gitlab.handle().enqueue(job(&["echo $((40 + 2)) is ready", &after, "sleep 1000"]));
-    gitlab.wait_for_trace(id, "42 is ready");
-    signal(&child, Signal::KILL);
-    child.wait().unwrap();
+    pipes
+}
 
-    // The job goes on without a manager: it reads, prints and answers.
-    std::fs::write(&go, "after-the-kill\n").unwrap();
-    let shell: i32 = std::fs::read_to_string(&back).unwrap().trim().parse().unwrap();
-    assert_eq!(gitlab.handle().state(id), Some(JobState::Running));
+/// A job that says it is ready, answers to a word, and ends after another one.
+fn waiting(go: &Path, back: &Path) -> NewJob {
+    let (go, back) = (go.display(), back.display());
+    let answer = format!("read -r word < '{go}'; echo \"word $word came\"; echo $$ > '{back}'");
+    let mut payload = job(&["echo $((40 + 2)) is ready", &answer, &format!("read -r word < '{go}'")]).payload;
+    let after = json!({ "name": "after_script", "script": ["echo after $CI_JOB_STATUS"], "timeout": 600, "when": "always" });
+    payload["steps"].as_array_mut().unwrap().push(after);
+    NewJob::new(payload)
+}
 
-    let mut child = start(&surroundings);
-    assert_eq!(gitlab.wait(id), Some(JobState::Failed));
-    let reason = gitlab.handle().job(id, |record| record.failure_reason.clone()).flatten();
-    assert_eq!(reason.as_deref(), Some("runner_system_failure"));
-    let trace = trace(&gitlab, id);
-    assert_eq!(trace.matches("42 is ready").count(), 1, "{trace}");
-    assert_eq!(trace.matches("word after-the-kill came").count(), 1, "{trace}");
-    assert!(trace.contains("the runner was restarted while this job ran"), "{trace}");
+/// The job went on where it was, and everything that it said is in its log once.
+fn assert_whole(gitlab: &GitLab, id: JobId) {
+    assert_eq!(gitlab.wait(id), Some(JobState::Success), "{}", trace(gitlab, id));
+    let trace = trace(gitlab, id);
+    for line in [
+        "42 is ready",
+        "word after-the-end came",
+        "after success",
+        "Job succeeded",
+        "Running with",
+        "Executing \"step_script\"",
+    ] {
+        assert_eq!(trace.matches(line).count(), 1, "{line}: {trace}");
+    }
     let complete =
         gitlab.handle().job(id, |record| record.final_update.as_ref().map(FinalUpdate::trace_is_complete));
     assert_eq!(complete.flatten(), Some(true));
-    assert!(
-        rustix::process::test_kill_process(Pid::from_raw(shell).unwrap()).is_err(),
-        "the job's shell still runs"
-    );
+}
 
-    signal(&child, Signal::QUIT);
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+fn assert_nothing_left(surroundings: &Surroundings) {
     let left: Vec<_> = std::fs::read_dir(surroundings.path("state/journal"))
         .unwrap()
         .map(|item| item.unwrap().file_name())
         .filter(|name| name != "lock")
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// A process is ended in the middle of a job; the next one goes on with it.
+fn job_goes_on_after(end: impl FnOnce(&mut Child)) {
+    let (surroundings, gitlab) = (Surroundings::new(), GitLab::start());
+    configure(&surroundings, &gitlab, 2, "shutdown_timeout = 3600", "");
+    let (go, back) = pipes(&surroundings);
+    let mut child = start(&surroundings);
+    let id = gitlab.handle().enqueue(waiting(&go, &back));
+    gitlab.wait_for_trace(id, "42 is ready");
+    end(&mut child);
+
+    // The job goes on without a manager: it reads, prints and answers.
+    std::fs::write(&go, "after-the-end\n").unwrap();
+    let shell: i32 = std::fs::read_to_string(&back).unwrap().trim().parse().unwrap();
+    assert_eq!(gitlab.handle().state(id), Some(JobState::Running));
+
+    let mut child = start(&surroundings);
+    gitlab.wait_for_trace(id, "word after-the-end came");
+    let pid = Pid::from_raw(shell).unwrap();
+    assert!(rustix::process::test_kill_process(pid).is_ok(), "the job's shell is not the one that it was");
+    std::fs::write(&go, "go on\n").unwrap();
+    assert_whole(&gitlab, id);
+    signal(&child, Signal::QUIT);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_nothing_left(&surroundings);
+}
+
+#[test]
+fn the_second_signal_leaves_jobs_to_the_next_start() {
+    job_goes_on_after(|child| {
+        signal(child, Signal::TERM);
+        wait_for(child, "those that run have 3600s");
+        signal(child, Signal::TERM);
+        assert_eq!(child.wait().unwrap().code(), Some(0));
+    });
+}
+
+/// kill9-restart.
+#[test]
+fn a_job_outlives_a_killed_manager_and_the_next_one_goes_on_with_it() {
+    job_goes_on_after(|child| {
+        signal(child, Signal::KILL);
+        child.wait().unwrap();
+    });
 }
 
 #[test]

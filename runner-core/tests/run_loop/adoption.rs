@@ -570,12 +570,12 @@ async fn a_job_that_died_while_it_was_prepared_is_prepared_again() {
         process.drain().await;
         assert_eq!(trace(&rig, job), expected);
         let calls = fake.calls_of(&["prepare", "cleanup"]);
-        match gone {
-            false => {
-                assert_eq!(calls, ["prepare 1", "cleanup PrepareFailed", "prepare 1", "cleanup JobEnded"])
-            }
-            true => assert_eq!(calls, ["prepare 1", "prepare 1", "cleanup JobEnded"]),
-        }
+        let expected: &[_] = if gone {
+            &["prepare 1", "prepare 1", "cleanup JobEnded"]
+        } else {
+            &["prepare 1", "cleanup PrepareFailed", "prepare 1", "cleanup JobEnded"]
+        };
+        assert_eq!(calls, expected);
         rig.end().await;
     }
 }
