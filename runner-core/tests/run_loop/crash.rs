@@ -90,8 +90,8 @@ async fn a_second_death_while_the_first_is_resolved_changes_nothing() {
     let job = running(&rig, &process, Payload::new(["echo here; sleep 1000"])).await;
     process.dies().await;
 
-    // The second life gets as far as telling the end, behind the acknowledgement, and no answer.
-    rig.gitlab.fault("update_job:2-:500,delay=200ms");
+    // The second life gets as far as telling the end, and no answer: it is heard before when it says that the job is its own.
+    rig.gitlab.fault("update_job:3-:500,delay=200ms");
     let asked = rig.gitlab.requests(Endpoint::UpdateJob);
     let process = Process::start(&rig, shell(&rig, &token));
     rig.gitlab
