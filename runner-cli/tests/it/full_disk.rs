@@ -146,7 +146,9 @@ fn a_removed_state_folder_ends_the_jobs_that_run_and_no_others() {
     let runner = RunnerProcess::start(&surroundings);
     let job = gitlab.handle().enqueue(job("while :; do echo 0123456789; sleep 0.1; done", "false"));
     gitlab.wait_for_trace(job, "0123456789");
-    std::fs::remove_dir_all(surroundings.path("state")).unwrap();
+    // Out of reach at once: the runner makes the folder again as soon as it misses it.
+    std::fs::rename(surroundings.path("state"), surroundings.path("gone")).unwrap();
+    std::fs::remove_dir_all(surroundings.path("gone")).unwrap();
     assert_eq!(gitlab.wait(job), Some(JobState::Failed));
     let reason = gitlab.handle().job(job, |record| record.failure_reason.clone()).unwrap();
     assert_eq!(reason.as_deref(), Some("runner_system_failure"), "{}", trace(&gitlab, job));

@@ -31,6 +31,8 @@ pub(super) struct House {
     /// The short form of the runner's token.
     pub(super) short_token: String,
     runner: Option<RunnerProcess>,
+    /// Those that have ended. Dropping one ends everything that was started in these surroundings, jobs that go on included.
+    ended: Vec<RunnerProcess>,
 }
 
 impl House {
@@ -59,11 +61,12 @@ impl House {
         );
         std::fs::create_dir(surroundings.path("work")).unwrap();
         let short_token = runner_api::RunnerToken::new(token).short().to_owned();
-        Self { gitlab, surroundings, short_token, runner: None }
+        Self { gitlab, surroundings, short_token, runner: None, ended: Vec::new() }
     }
 
-    /// Starts the program.
+    /// Starts the program, or the one after it.
     pub(super) fn start(&mut self) {
+        self.ended.extend(self.runner.take());
         self.runner = Some(RunnerProcess::start(&self.surroundings));
     }
 
