@@ -127,6 +127,18 @@ fn start_jobs(
     (runner, ids)
 }
 
+/// Nothing happened to these jobs but that nobody attends to them.
+#[track_caller]
+fn assert_left(runner: &RunnerProcess, surroundings: &Surroundings, gitlab: &GitLab, ids: &[JobId]) {
+    for id in ids {
+        assert_eq!(gitlab.handle().state(*id), Some(JobState::Running), "{}", trace(gitlab, *id));
+    }
+    assert_eq!(journaled(surroundings).len(), ids.len());
+    let supervisors =
+        runner.processes().into_iter().filter(|(_, arguments)| arguments.contains(" supervise "));
+    assert_eq!(supervisors.count(), ids.len());
+}
+
 /// Jobs of these kinds ended as they do when nothing comes in between, after_script included, and every line came once.
 #[track_caller]
 fn assert_ended(gitlab: &GitLab, ids: &[JobId]) {
@@ -139,6 +151,19 @@ fn assert_ended(gitlab: &GitLab, ids: &[JobId]) {
         assert_eq!(end(gitlab, *id), expected, "{trace}");
         assert_eq!((trace.matches("42 is ready").count(), trace.matches(status).count()), (1, 1), "{trace}");
     }
+}
+
+/// The next start goes on with all of them.
+#[track_caller]
+fn assert_gone_on_with(surroundings: &Surroundings, gitlab: &GitLab, ids: &[JobId]) {
+    let mut runner = RunnerProcess::start(surroundings);
+    for id in ids {
+        gitlab.wait(*id);
+    }
+    assert_ended(gitlab, ids);
+    runner.signal(Signal::QUIT);
+    assert_eq!(runner.wait(), Some(0));
+    assert_clean(&runner, surroundings);
 }
 
 #[test]
@@ -202,6 +227,19 @@ fn sigquit_waits_until_gitlab_knows() {
 }
 
 #[test]
+fn sigterm_leaves_what_takes_longer_to_the_next_start() {
+    let (surroundings, gitlab) = (Surroundings::new(), gitlab());
+    configure(&surroundings, &gitlab, "shutdown_timeout = 1");
+    let (mut runner, ids) = start_jobs(&surroundings, &gitlab, KINDS.into_iter().cycle().take(JOBS));
+    runner.signal(Signal::TERM);
+    assert_eq!(runner.wait(), Some(0));
+    assert_eq!(runner.times_said("takes no more jobs; those that run have 1s"), 1);
+    assert_left(&runner, &surroundings, &gitlab, &ids);
+    Gate(&surroundings).open();
+    assert_gone_on_with(&surroundings, &gitlab, &ids);
+}
+
+#[test]
 fn sigterm_waits_for_what_ends_in_time() {
     let (surroundings, gitlab) = (Surroundings::new(), gitlab());
     configure(&surroundings, &gitlab, "shutdown_timeout = 3600");
@@ -212,4 +250,68 @@ fn sigterm_waits_for_what_ends_in_time() {
     assert_eq!(runner.wait(), Some(0));
     assert_ended(&gitlab, &ids);
     assert_clean(&runner, &surroundings);
+}
+
+#[test]
+fn a_second_signal_does_not_wait() {
+    for signals in [[Signal::TERM, Signal::TERM], [Signal::INT, Signal::INT], [Signal::INT, Signal::TERM]] {
+        let (surroundings, gitlab) = (Surroundings::new(), gitlab());
+        configure(&surroundings, &gitlab, "shutdown_timeout = 3600");
+        let (mut runner, ids) = start_jobs(&surroundings, &gitlab, KINDS.into_iter().take(2));
+        runner.signal(signals[0]);
+        runner.said("those that run have 3600s");
+        runner.signal(signals[1]);
+        assert_eq!(runner.wait(), Some(0));
+        assert_left(&runner, &surroundings, &gitlab, &ids);
+        Gate(&surroundings).open();
+        assert_gone_on_with(&surroundings, &gitlab, &ids);
+    }
+}
+
+#[test]
+fn scenario_95_sigterm_after_sigquit_does_not_wait_for_ever() {
+    let (surroundings, gitlab) = (Surroundings::new(), gitlab());
+    configure(&surroundings, &gitlab, "shutdown_timeout = 1");
+    let (mut runner, ids) = start_jobs(&surroundings, &gitlab, KINDS.into_iter().take(2));
+    runner.signal(Signal::QUIT);
+    runner.said("takes no more jobs and waits for those that run");
+    runner.signal(Signal::TERM);
+    assert_eq!(runner.wait(), Some(0));
+    assert_left(&runner, &surroundings, &gitlab, &ids);
+    Gate(&surroundings).open();
+    assert_gone_on_with(&surroundings, &gitlab, &ids);
+}
+
+#[test]
+fn gitlab_need_not_be_there_for_any_of_it() {
+    let (surroundings, gitlab) = (Surroundings::new(), gitlab());
+    configure(&surroundings, &gitlab, "shutdown_timeout = 1");
+    let (mut runner, ids) = start_jobs(&surroundings, &gitlab, KINDS);
+    gitlab.handle().set_down(true);
+    runner.signal(Signal::TERM);
+    assert_eq!(runner.wait(), Some(0));
+    assert_left(&runner, &surroundings, &gitlab, &ids);
+    Gate(&surroundings).open();
+    gitlab.handle().set_down(false);
+    assert_gone_on_with(&surroundings, &gitlab, &ids);
+}
+
+#[test]
+fn ends_that_gitlab_did_not_hear_are_told_by_the_next_start() {
+    let (surroundings, gitlab) = (Surroundings::new(), gitlab());
+    configure(&surroundings, &gitlab, "shutdown_timeout = 3600");
+    let (mut runner, ids) = start_jobs(&surroundings, &gitlab, KINDS);
+    gitlab.handle().set_down(true);
+    Gate(&surroundings).open();
+    wait_for_verdicts(&surroundings);
+    // Everything has ended but telling; the third signal is one more than it takes.
+    for said in ["those that run have 3600s", "leaves the jobs that run to the next start", "ends at once"] {
+        runner.signal(Signal::TERM);
+        runner.said(said);
+    }
+    assert!(runner.wait().is_some());
+    runner.assert_nothing_runs();
+    assert_eq!(journaled(&surroundings).len(), ids.len());
+    gitlab.handle().set_down(false);
+    assert_gone_on_with(&surroundings, &gitlab, &ids);
 }

@@ -43,8 +43,12 @@ impl Clock for SetClock {
 }
 
 fn start(rig: &Rig, fake: &Fake, clock: &SetClock) -> Running {
+    start_as(rig, &rig.gitlab.create_runner(), fake, clock)
+}
+
+fn start_as(rig: &Rig, token: &str, fake: &Fake, clock: &SetClock) -> Running {
     let journal: Arc<dyn Journal> = Arc::new(FileJournal::open(rig.state()).unwrap());
-    let entry = rig.entry(&rig.gitlab.create_runner(), fake.clone());
+    let entry = rig.entry(token, fake.clone());
     let builder = Manager::builder().runner(entry);
     let manager = rig.build_with(builder, &journal, Arc::new(clock.clone()));
     Running { handle: manager.handle(), task: tokio::spawn(manager.run()) }
@@ -125,6 +129,32 @@ async fn odd_times_harm_no_job() {
         assert_eq!(rig.gitlab.finished(job).await, JobState::Success);
         running.drain().await;
         assert!(rig.gitlab.trace(job).contains("1970-01-01T00:0"), "{}", rig.gitlab.trace(job));
+        rig.end().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_between_two_starts_gives_no_more_than_the_whole_time() {
+    for (ahead, least, most) in [(0, 490, 540), (-5 * HOUR, 590, 640), (5 * HOUR, 0, 40)] {
+        let rig = Rig::in_process();
+        let (fake, clock) = (Fake::new().adoptable().on("step_script", Act::held()), SetClock::new());
+        let token = rig.gitlab.create_runner();
+        let running = start_as(&rig, &token, &fake, &clock);
+        let job = rig.gitlab.enqueue(Payload::new(["true"]).timeout(600));
+        fake.called("start step_script").await;
+        sleep(Duration::from_secs(100)).await;
+        running.handle.detach();
+        running.ended().await;
+        assert_eq!(rig.gitlab.state(job), JobState::Running);
+
+        clock.set_ahead(ahead);
+        let begun = Instant::now();
+        let running = start_as(&rig, &token, &fake, &clock);
+        rig.gitlab.finished(job).await;
+        let took = begun.elapsed().as_secs();
+        assert!((least..=most).contains(&took), "{ahead}: {took} s");
+        assert_eq!(rig.gitlab.end(job).1.as_deref(), Some("job_execution_timeout"), "{ahead}");
+        running.drain().await;
         rig.end().await;
     }
 }
