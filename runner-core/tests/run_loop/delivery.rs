@@ -1,6 +1,7 @@
 //! Accepting jobs and delivering their ends, under virtual time.
 
 use runner_coordinator::core::{Endpoint, JobState};
+use runner_core::executor::StageEnd;
 use runner_core::manager::Manager;
 
 use crate::support::{Act, Fake, Payload, Rig};
@@ -38,13 +39,14 @@ async fn the_end_is_told_again_until_it_is_heard() {
 async fn an_end_that_was_given_up_is_told_by_the_next_start() {
     let rig = Rig::in_process();
     let token = rig.gitlab.create_runner();
-    let fake = Fake::new().on("step_script", Act::exit(3).prints("words\n"));
+    let fake = Fake::new().on("step_script", Act::held().prints("words\n"));
     let mut entry = rig.entry(&token, fake.clone());
     entry.job.final_update_tries = 3;
     let running = rig.start_with(Manager::builder().runner(entry));
     let job = rig.gitlab.enqueue(Payload::new(["true"]));
     fake.called("start step_script").await;
     rig.gitlab.set_down(true);
+    fake.end("step_script", StageEnd::Exit(3));
     fake.called("release").await;
     running.drain().await;
     assert_eq!(rig.gitlab.state(job), JobState::Running);
