@@ -4,11 +4,11 @@ use std::io::{Cursor, Read};
 
 use runner_coordinator::core::FinalUpdate;
 
-use crate::expect::{Body, Outcome, compare, compare_cut, same};
+use crate::expect::{Outcome, compare, compare_cut, same};
 use crate::jobs::{Kind, Spec};
 use crate::mask::shown;
 use crate::stamps::{Unstamped, unstamped};
-use crate::trace::{Trace, find};
+use crate::trace::Trace;
 use crate::wire::JobWire;
 
 /// What the server knows of a job.
@@ -23,8 +23,6 @@ pub(crate) struct Found {
     pub(crate) endings: usize,
     /// Faults of its final updates, at least.
     pub(crate) troubles: usize,
-    /// Whether the runner was killed while it ran.
-    pub(crate) orphaned: bool,
 }
 
 /// Everything that is wrong.
@@ -36,8 +34,7 @@ pub(crate) fn problems(spec: &Spec, found: &Found, wire: Option<&JobWire>) -> Ve
         }
     };
     note("end", equal(&found.outcome, &spec.outcome()));
-    let whole = trace(spec, found);
-    note("trace", if found.orphaned { whole.or_else(|_| interrupted(spec, found)) } else { whole });
+    note("trace", trace(spec, found));
     note("artifact", artifact(spec, found));
     note("end", equal(&found.endings, &1));
     note("last update", last_update(spec, found));
@@ -71,25 +68,6 @@ fn trace(spec: &Spec, found: &Found) -> Result<(), String> {
     said(spec, &trace.said)?;
     same(&errors, &shown(&spec.program.errors(), &spec.secrets))
         .map_err(|problem| format!("errors: {problem}"))
-}
-
-/// The trace of a job whose script had failed when the runner was killed: the next start ends it there. What the script has
-/// printed is there, once, and the last line says how it ended.
-fn interrupted(spec: &Spec, found: &Found) -> Result<(), String> {
-    let text = match spec.stamped {
-        true => unstamped(&found.trace, spec.kind == Kind::Errors)?.text,
-        false => found.trace.clone(),
-    };
-    let (Body::Exactly(script) | Body::Stopped { before: script, .. }) = spec.script() else {
-        return Err("a script of which nothing is known".to_owned());
-    };
-    let at = find(&text, &script).ok_or("what the script has printed is missing")?;
-    if find(&text[at + 1..], &script).is_some() {
-        return Err("what the script has printed is there twice".to_owned());
-    }
-    let last = spec.said().pop().unwrap_or_default();
-    let line = format!("\x1b[31;1m{last}\x1b[0;m\n");
-    if text.ends_with(line.as_bytes()) { Ok(()) } else { Err(format!("the last line is not {last:?}")) }
 }
 
 /// What the runner says of itself and of the job's end.

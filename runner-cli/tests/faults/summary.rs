@@ -19,8 +19,6 @@ pub(crate) struct Summary<'a> {
     pub(crate) lost: usize,
     /// Jobs that were under way when the runner was killed.
     pub(crate) orphaned: usize,
-    /// Those of them that were run again.
-    pub(crate) given_up: usize,
     pub(crate) wire: &'a Wire,
     pub(crate) injected: &'a [FaultRecord],
     pub(crate) time: Duration,
@@ -31,11 +29,8 @@ impl fmt::Display for Summary<'_> {
         let Params { seed, kills, slots, .. } = self.params;
         let seconds = self.time.as_secs_f32();
         writeln!(f, "seed {seed}: {} jobs in {slots} slots, {seconds:.1} s", self.jobs)?;
-        let Self { lost, orphaned, given_up, .. } = self;
-        writeln!(
-            f,
-            "  {lost} assignments lost; {kills} kills with {orphaned} jobs under way, {given_up} of them given up"
-        )?;
+        let Self { lost, orphaned, .. } = self;
+        writeln!(f, "  {lost} assignments lost; {kills} kills with {orphaned} jobs under way")?;
         let sum = |of: &dyn Fn(&crate::wire::JobWire) -> u64| self.wire.jobs().map(of).sum::<u64>();
         let repeated = sum(&|job| (job.finals.len() as u64).saturating_sub(1));
         let again = sum(&|job| job.uploads.saturating_sub(1));

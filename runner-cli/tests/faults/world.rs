@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use runner_coordinator::core::{
-    Coordinator, Endpoint, EventKind, FaultRecord, JobId, JobRecord, NewRunner, Options,
+    Coordinator, Endpoint, EventKind, FaultRecord, JobId, JobRecord, JobState, NewRunner, Options,
 };
 use runner_coordinator::fault::Effect;
 use runner_coordinator::http::{Events, Handle, Server, ServerOptions};
@@ -26,8 +26,6 @@ use crate::wire::Wire;
 
 /// Nothing is waited for longer without a sign of life.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// The last words of a job that a new start of the runner could not go on with.
-const RESTARTED: &[u8] = b"the runner was restarted while this job ran";
 /// How often requests are looked at while nothing happens.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -63,7 +61,6 @@ struct Seen {
     /// Handed out and not ended when the runner was killed.
     orphaned: BTreeSet<JobId>,
     /// Those of them that the next start could not go on with; they are run again.
-    given_up: BTreeSet<JobId>,
     wire: Wire,
 }
 
@@ -165,7 +162,6 @@ impl World {
             jobs: self.specs.len(),
             lost: self.seen.lost,
             orphaned: self.seen.orphaned.len(),
-            given_up: self.seen.given_up.len(),
             wire: &self.seen.wire,
             injected: &injected,
             time: self.started.elapsed(),
@@ -219,10 +215,6 @@ impl World {
                     // What was left of the assignment was enough to give it back.
                     self.seen.lost += 1;
                     self.enqueue(number);
-                } else if failure_reason.as_deref() == Some("runner_system_failure") && self.is_given_up(job)
-                {
-                    self.seen.given_up.insert(job);
-                    self.enqueue(number);
                 } else if self.seen.ended.insert(number, job).is_none() {
                     self.enqueue_dependents(number);
                 }
@@ -237,6 +229,10 @@ impl World {
         else {
             return;
         };
+        // One that GitLab does not know to run yet would be canceled as one that never did.
+        if self.handle.state(job) != Some(JobState::Running) {
+            return;
+        }
         let trace = self.handle.read_trace(job, 0);
         if crate::trace::find(&trace, MARK.as_bytes()).is_none() {
             return;
@@ -262,13 +258,6 @@ impl World {
         }
         self.seen.lost += 1;
         self.enqueue(number);
-    }
-
-    /// Whether a job ended because the runner was killed while it ran, and says so.
-    fn is_given_up(&self, job: JobId) -> bool {
-        let trace = self.handle.read_trace(job, 0);
-        let count = trace.windows(RESTARTED.len()).filter(|window| *window == RESTARTED).count();
-        self.seen.orphaned.contains(&job) && count == 1
     }
 
     /// Whether the answer that handed the job out did not arrive as it was.
@@ -346,7 +335,6 @@ impl World {
             archive: None,
             endings: self.seen.endings.get(&job).copied().unwrap_or_default(),
             troubles: 0,
-            orphaned: self.seen.orphaned.contains(&job),
         };
         let mut found = self.handle.job(job, look).unwrap();
         let archive = self.runtime.block_on(self.handle.read_artifact(job, "archive")).unwrap();
