@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::context::JobTask;
-use crate::executor::{Adoption, Environment, EnvironmentError};
+use crate::executor::{Adoption, Cause, Environment, EnvironmentError};
 use crate::journal::{CancelState, Progress};
 
 /// Pause before the second try; doubled up to the longest one.
@@ -22,9 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(super) enum Found {
     /// It is there.
     Live(Box<dyn Environment>),
-    /// It is gone, or cannot be reached any more.
+    /// It is gone, is not ours, or cannot be reached any more.
     Gone(EnvironmentError),
-    /// There is none, or none that is ours.
+    /// There is nothing to look for, or nobody who could.
     Nothing,
 }
 
@@ -50,7 +50,8 @@ pub(super) async fn find(task: &JobTask, progress: &Progress, settled: oneshot::
             }
             Ok(Ok(Adoption::NotOurs)) => {
                 tracing::warn!(job = %key, "something else is where the job's place should be; it is left alone");
-                return Found::Nothing;
+                let text = "something else is where the job's place should be";
+                return Found::Gone(EnvironmentError::new(Cause::System, text).retriable(false));
             }
             Ok(Err(error)) => {
                 tracing::warn!(job = %key, %error, "the job's place cannot be found again");

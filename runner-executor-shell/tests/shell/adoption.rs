@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use runner_core::executor::{Adopter as _, Adoption, Environment, Handle, StageEnd, StageStatus, Started};
+use runner_core::executor::{
+    Adopter as _, Adoption, Environment, Handle, Shell, StageEnd, StageStatus, Started,
+};
+use runner_executor_shell::ShellProvider;
 
 use crate::host::{Host, context, journaled, next_frame, read_all, script, stage, text};
 
@@ -50,6 +53,21 @@ fn a_job_goes_on_without_a_manager_and_is_adopted() {
         assert_eq!(environment.start(&stage(5), script("echo after")).await.unwrap(), Started::New);
         assert_eq!(text(&read_all(environment.follow(&stage(5), 0)).await.0), "after\n");
     });
+}
+
+#[tokio::test]
+async fn a_changed_configuration_changes_no_stage_of_a_job_that_goes_on() {
+    let host = Host::new();
+    let handle = journaled(&host.job(1).await.handle());
+    let mut changed = host.config.clone();
+    changed.builds_dir = host.path("elsewhere");
+    changed.shell = Shell::Sh;
+    let adopted = ShellProvider::new(changed).adopt(&handle, &context(1)).await.unwrap();
+    let Adoption::Live(environment) = adopted else { panic!("{adopted:?}") };
+    environment.start(&stage(1), script("pwd; echo ${BASH_VERSION:+bash}")).await.unwrap();
+    let said = text(&read_all(environment.follow(&stage(1), 0)).await.0);
+    assert_eq!(said, format!("{}\nbash\n", host.path("builds").display()));
+    assert_eq!(environment.handle(), handle);
 }
 
 #[tokio::test]
