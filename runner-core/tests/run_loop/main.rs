@@ -16,6 +16,7 @@ mod detach;
 mod ends;
 mod events;
 mod full_disk;
+mod inherited;
 mod panics;
 mod places;
 mod polling;
