@@ -209,7 +209,7 @@ fn a_jobs_own_folder_needs_the_runners_consent() {
     let consent = "[runners.custom_build_dir]\nenabled = true";
     let (reason, trace) = own(consent, "$CI_BUILDS_DIR/own");
     assert_eq!(reason, None, "{trace}");
-    assert_order(&trace, &["/work/builds/own\n"]);
+    assert_order(&trace, &["/builds/own\n"]);
     assert_order(&own(consent, "/tmp").1, &["the GIT_CLONE_PATH=\"/tmp\" has to be within "]);
 }
 
