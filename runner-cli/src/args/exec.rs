@@ -4,11 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::ExecCommand;
 use crate::config::RawDuration;
 
 /// Arguments of `exec`.
 #[derive(Debug, Default, Args)]
+#[command(args_conflicts_with_subcommands = true, disable_help_subcommand = true)]
 pub(crate) struct ExecArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ExecCommand>,
     /// Jobs to run, with what they need; all of the pipeline without any. The name of a parallel job means all its instances.
     #[arg(value_name = "JOB")]
     pub(crate) jobs: Vec<String>,

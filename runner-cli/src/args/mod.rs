@@ -1,5 +1,6 @@
 //! Arguments as they are parsed. Names of flags and variables are the official runner's where it has them.
 
+mod clean;
 mod exec;
 mod lint;
 mod register;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+pub(crate) use clean::{CleanArgs, ExecCommand};
 pub(crate) use exec::{Color, ExecArgs, GraphFormat, ListFormat};
 pub(crate) use lint::{LintArgs, LintFormat};
 pub(crate) use register::RegisterArgs;

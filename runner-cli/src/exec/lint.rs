@@ -54,7 +54,7 @@ struct Step {
 pub(crate) fn lint(arguments: &LintArgs, surroundings: &Surroundings) -> Result<Exit, ExecError> {
     let exec = arguments.as_exec();
     let project = Project::find(&exec, &surroundings.here)?;
-    let state = state_folder(&exec, surroundings);
+    let state = state_folder(exec.state_dir.as_deref(), surroundings);
     let compiled = prepared(&exec, surroundings, &project, state, |files, inputs| {
         match compile::compile(files, inputs) {
             Ok(config) => Ok(Ok(config)),

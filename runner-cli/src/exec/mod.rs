@@ -11,6 +11,7 @@
 
 mod artifacts;
 mod children;
+mod clean;
 mod compile;
 mod error;
 mod explain;

@@ -1,6 +1,6 @@
 //! What `exec` does, from arguments to exit code.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use runner_api::transport::ProxySettings;
 use runner_coordinator::run::{Facts, GitRef};
@@ -12,8 +12,8 @@ use super::session::{self, Plan};
 use super::source::{Changes, Choice, CommitFacts, Served, Snapshot, compare, gather, take};
 use super::state::{RunFolder, default_folder};
 use super::ui::Styles;
-use super::{ExecError, look};
-use crate::args::{Color, ExecArgs};
+use super::{ExecError, clean, look};
+use crate::args::{Color, ExecArgs, ExecCommand};
 use crate::error::Exit;
 use crate::exec::git::Git;
 
@@ -36,8 +36,11 @@ pub(crate) struct Surroundings {
 
 /// Lists the jobs, explains one, or runs them.
 pub(crate) fn run(arguments: &ExecArgs, surroundings: &Surroundings) -> Result<Exit, ExecError> {
+    if let Some(ExecCommand::Clean(arguments)) = &arguments.command {
+        return clean::run(arguments, surroundings);
+    }
     let project = Project::find(arguments, &surroundings.here)?;
-    let state = state_folder(arguments, surroundings);
+    let state = state_folder(arguments.state_dir.as_deref(), surroundings);
     let looks = arguments.explain.is_some() || arguments.explain_variables.is_some();
     if arguments.list || looks || arguments.graph.is_some() || arguments.job_payload.is_some() {
         return look::run(arguments, surroundings, &project, state);
@@ -68,8 +71,8 @@ pub(crate) fn run(arguments: &ExecArgs, surroundings: &Surroundings) -> Result<E
 }
 
 /// Where state goes; `None` when nobody says.
-pub(super) fn state_folder(arguments: &ExecArgs, surroundings: &Surroundings) -> Option<PathBuf> {
-    match &arguments.state_dir {
+pub(super) fn state_folder(named: Option<&Path>, surroundings: &Surroundings) -> Option<PathBuf> {
+    match named {
         Some(folder) => Some(surroundings.here.join(folder)),
         None => default_folder(surroundings.state_home.as_deref(), surroundings.home.as_deref()),
     }
@@ -117,7 +120,7 @@ impl Sources {
         arguments: &ExecArgs,
         surroundings: &Surroundings,
         project: &Project,
-        folder: &std::path::Path,
+        folder: &Path,
     ) -> Result<Self, ExecError> {
         let Ok(checkout) = &project.checkout else {
             return Ok(Self::without_git(arguments, surroundings, project));

@@ -4,18 +4,25 @@
 //! STATE/.gitignore                        the folder may lie inside a checkout
 //! STATE/includes/                         what was fetched of other projects and addresses, kept
 //! STATE/NAME-HASH/last-pipeline           number of the last pipeline
+//! STATE/NAME-HASH/lock                    held for a moment, while a number is taken or runs are looked at
 //! STATE/NAME-HASH/cache/                  caches, kept
 //! STATE/NAME-HASH/runs/ID/                everything of one run, removed at its end unless it is to be kept
+//! STATE/NAME-HASH/runs/ID/lock            held as long as the run is under way; gone when it has ended and is kept
 //! ```
+//!
+//! Locks are those of `flock(2)`: they end with the process that holds them, however it ends.
 
-use std::cell::RefCell;
+use std::fs::{File, OpenOptions, TryLockError};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
 use super::ExecError;
+
+/// Name of lock files.
+const LOCK: &str = "lock";
 
 /// The folder of one run. Dropping it removes the folder, unless it is kept.
 #[derive(Debug)]
@@ -25,8 +32,8 @@ pub(super) struct RunFolder {
     /// Number of the pipeline, one more than the last one of the project.
     pub(super) pipeline: u64,
     keep: bool,
-    /// Numbers of child pipelines that are taken.
-    children: RefCell<Vec<PathBuf>>,
+    /// Held until the folder is gone.
+    _lock: File,
 }
 
 impl RunFolder {
@@ -42,16 +49,20 @@ impl RunFolder {
         let project = state.join(project_name(checkout));
         let runs = project.join("runs");
         make(&runs).map_err(wrong)?;
-        let (pipeline, path) = next(&project).map_err(wrong)?;
-        Ok(Self { path, project, pipeline, keep, children: RefCell::default() })
+        let taking = lock(&project).map_err(wrong)?;
+        let pipeline = next(&project).map_err(wrong)?;
+        let path = runs.join(pipeline.to_string());
+        std::fs::DirBuilder::new().mode(0o700).create(&path).map_err(wrong)?;
+        let own = lock(&path).map_err(wrong)?;
+        drop(taking);
+        Ok(Self { path, project, pipeline, keep, _lock: own })
     }
 
     /// The number of one more pipeline: a child of this one.
     pub(super) fn child(&self) -> Result<u64, ExecError> {
-        let (pipeline, path) =
-            next(&self.project).map_err(|source| ExecError::State { path: self.project.clone(), source })?;
-        self.children.borrow_mut().push(path);
-        Ok(pipeline)
+        let wrong = |source| ExecError::State { path: self.project.clone(), source };
+        let _taking = lock(&self.project).map_err(wrong)?;
+        next(&self.project).map_err(wrong)
     }
 
     /// The folder.
@@ -76,34 +87,57 @@ impl RunFolder {
 
 impl Drop for RunFolder {
     fn drop(&mut self) {
-        for child in self.children.take() {
-            // Only a number: nothing is in it.
-            let _ = std::fs::remove_dir(child);
-        }
-        if !self.keep
-            && let Err(error) = remove(&self.path)
-        {
-            tracing::warn!("{} stays: {error}", self.path.display());
+        // Without a lock it is one that was kept, not one that died.
+        let done = if self.keep { std::fs::remove_file(self.path.join(LOCK)) } else { remove(&self.path) };
+        if let Err(error) = done {
+            tracing::warn!("{} stays as it is: {error}", self.path.display());
         }
     }
 }
 
-/// The next number of a project and its folder.
-fn next(project: &Path) -> std::io::Result<(u64, PathBuf)> {
+/// Whose folder of a run it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// A run that is under way.
+    Running,
+    /// Nobody: the run has ended and is kept.
+    Kept,
+    /// Nobody: the run ended without clearing up.
+    Dead,
+}
+
+/// Whose the folder of a run is. Only true for as long as the project's lock is held.
+pub(super) fn owner(run: &Path) -> std::io::Result<Owner> {
+    match File::open(run.join(LOCK)) {
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Ok(Owner::Dead),
+            Err(TryLockError::WouldBlock) => Ok(Owner::Running),
+            Err(TryLockError::Error(error)) => Err(error),
+        },
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Owner::Kept),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the lock of a folder, as soon as nobody else has it; dropping it gives it back.
+pub(super) fn lock(folder: &Path) -> std::io::Result<File> {
+    let file =
+        OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(folder.join(LOCK))?;
+    file.lock()?;
+    Ok(file)
+}
+
+/// The next number of a project. The caller holds the project's lock.
+fn next(project: &Path) -> std::io::Result<u64> {
     let counter = project.join("last-pipeline");
     let last = std::fs::read_to_string(&counter).ok().and_then(|text| text.trim().parse().ok());
     let mut pipeline = last.unwrap_or(0_u64) + 1;
-    // Two runs at the same time: making the folder decides who gets the number.
-    let path = loop {
-        let path = project.join("runs").join(pipeline.to_string());
-        match std::fs::DirBuilder::new().mode(0o700).create(&path) {
-            Ok(()) => break path,
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => pipeline += 1,
-            Err(error) => return Err(error),
-        }
-    };
+    // A counter that was lost must not lead to a run that is kept.
+    while project.join("runs").join(pipeline.to_string()).symlink_metadata().is_ok() {
+        pipeline += 1;
+    }
     std::fs::write(&counter, format!("{pipeline}\n"))?;
-    Ok((pipeline, path))
+    Ok(pipeline)
 }
 
 /// Where state goes when no folder is named.
@@ -116,7 +150,7 @@ pub(super) fn default_folder(state_home: Option<&str>, home: Option<&Path>) -> O
 }
 
 /// Two checkouts with the same name are two projects.
-fn project_name(checkout: &Path) -> String {
+pub(super) fn project_name(checkout: &Path) -> String {
     let hash = Sha256::digest(checkout.as_os_str().as_bytes());
     let hash: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     let name = checkout.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
@@ -130,8 +164,8 @@ pub(super) fn make(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Removes a folder; jobs may have left folders in it that cannot be written to.
-fn remove(path: &Path) -> std::io::Result<()> {
+/// Removes a folder; jobs may have left folders in it that cannot be written to. Links are removed, never followed.
+pub(super) fn remove(path: &Path) -> std::io::Result<()> {
     match std::fs::remove_dir_all(path) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
@@ -159,7 +193,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::path::{Path, PathBuf};
 
-    use super::{RunFolder, default_folder};
+    use super::{Owner, RunFolder, default_folder, owner};
 
     #[test]
     fn numbers_go_up_and_folders_go_away() {
@@ -189,6 +223,29 @@ mod tests {
             RunFolder::create(state.path(), Path::new("/other/my project"), false).unwrap().pipeline,
             1
         );
+    }
+
+    #[test]
+    fn whose_a_folder_is() {
+        let state = tempfile::tempdir().unwrap();
+        let checkout = Path::new("/somewhere/project");
+        let running = RunFolder::create(state.path(), checkout, false).unwrap();
+        assert_eq!(owner(running.path()).unwrap(), Owner::Running);
+        let kept = RunFolder::create(state.path(), checkout, true).unwrap();
+        let path = kept.path().to_owned();
+        drop(kept);
+        assert_eq!(owner(&path).unwrap(), Owner::Kept);
+        let dead = path.with_file_name("9");
+        std::fs::create_dir(&dead).unwrap();
+        drop(super::lock(&dead).unwrap());
+        assert_eq!(owner(&dead).unwrap(), Owner::Dead);
+        // Numbers of children are numbers of no other run.
+        let child = running.child().unwrap();
+        let next = RunFolder::create(state.path(), checkout, false).unwrap();
+        assert_eq!((child, next.pipeline), (3, 4));
+        // A lost counter does not lead into a folder that is there.
+        std::fs::remove_file(path.parent().unwrap().with_file_name("last-pipeline")).unwrap();
+        assert_eq!(RunFolder::create(state.path(), checkout, false).unwrap().pipeline, 3);
     }
 
     #[test]

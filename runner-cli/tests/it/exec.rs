@@ -1,6 +1,7 @@
 //! `exec`: local pipelines, and `lint`.
 
 mod children;
+mod cleaning;
 mod includes;
 mod lint;
 mod listing;

@@ -11,7 +11,7 @@ use super::ui::Row;
 #[cfg(test)]
 pub(crate) use junit::FailedTest;
 pub(crate) use junit::Tests;
-pub(crate) use page::page;
+pub(crate) use page::{page, size};
 
 /// A run that is over.
 #[derive(Debug)]

@@ -169,7 +169,8 @@ fn html(log: &[u8]) -> String {
     Converter::new().convert(&text).unwrap_or_else(|_| escaped(&text))
 }
 
-fn size(bytes: u64) -> String {
+/// A number of bytes for people.
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..1024 => format!("{bytes} B"),
         1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
