@@ -8,10 +8,9 @@ use runner_coordinator::core::JobId;
 use runner_coordinator::pipeline::{ChildInclude, Span};
 use runner_coordinator::run::{Finished, JobVariable, PipelineRun};
 
-use super::ExecError;
-use super::compile::{self, Inputs};
+use super::{ExecError, compile};
+
 use super::outside::Outside;
-use super::run::leniency;
 use super::session::{Run, Session, images, play, settings};
 use super::variables::Given;
 
@@ -73,14 +72,7 @@ impl Session<'_> {
         facts.created_at = SystemTime::now();
         // Variables of the command line belong to the pipeline that was asked for; a child gets what is forwarded.
         let given = Given { project: self.given.project.clone(), pipeline: variables };
-        let inputs = Inputs {
-            facts: &facts,
-            changes: &plan.sources.changes,
-            variables: &given,
-            inputs: &[],
-            git: plan.sources.git.as_ref(),
-            leniency: leniency(plan.arguments),
-        };
+        let inputs = plan.sources.inputs(plan.arguments, &facts, &given, &[]);
         if let Some(outside) = plan.files.outside() {
             outside.set_archives(self.archives(parent));
         }

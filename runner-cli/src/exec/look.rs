@@ -12,7 +12,7 @@ use super::compile::{self, Inputs};
 use super::graph::{self, Graph};
 use super::host::object_ids;
 use super::project::Project;
-use super::run::{Sources, Surroundings, leniency, outside};
+use super::run::{Sources, Surroundings, outside};
 use super::variables::{self, Given};
 use super::{ExecError, explain, list, session};
 use crate::args::{ExecArgs, GraphFormat};
@@ -51,14 +51,7 @@ pub(super) fn prepared<T>(
     let given = Given::read(arguments, &surroundings.here)?;
     let facts = sources.facts(arguments, project, 1, "http://localhost".to_owned());
     let root_inputs = variables::inputs(arguments)?;
-    let inputs = Inputs {
-        facts: &facts,
-        changes: &sources.changes,
-        variables: &given,
-        inputs: &root_inputs,
-        git: sources.git.as_ref(),
-        leniency: leniency(arguments),
-    };
+    let inputs = sources.inputs(arguments, &facts, &given, &root_inputs);
     let outside = outside(arguments, surroundings, &sources, state)?;
     let files = project.files(arguments.committed).with_outside(outside);
     look(&files, &inputs)

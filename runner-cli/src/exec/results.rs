@@ -73,19 +73,7 @@ mod tests {
 
     #[test]
     fn tests_are_summed_up() {
-        let row = Row {
-            name: "unit".to_owned(),
-            stage: "test".to_owned(),
-            status: Status::Failed,
-            allowed: false,
-            reason: None,
-            exit_code: None,
-            coverage: None,
-            tries: 1,
-            queued: None,
-            started: None,
-            finished: None,
-        };
+        let row = Row::sample("unit", Status::Failed, None);
         let failed = |index: usize| FailedTest { name: format!("t{index}"), message: "m".to_owned() };
         let tests = Tests { total: 40, skipped: 2, failed: (0..12).map(failed).collect() };
         let job = JobReport { row, log: Vec::new(), tests: Some(tests), artifacts: Vec::new() };

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use runner_api::transport::ProxySettings;
 use runner_coordinator::run::{Facts, GitRef};
 
-use super::compile::{self, Leniency, Session as SessionFacts};
+use super::compile::{self, Inputs, Leniency, Session as SessionFacts};
 use super::outside::{self, Outside};
 use super::project::Project;
 use super::session::{self, Plan};
 use super::source::{Changes, Choice, CommitFacts, Served, Snapshot, compare, gather, take};
 use super::state::{RunFolder, default_folder};
 use super::ui::Styles;
+use super::variables::Given;
 use super::{ExecError, clean, look};
 use crate::args::{Color, ExecArgs, ExecCommand};
 use crate::error::Exit;
@@ -181,6 +182,18 @@ impl Sources {
         };
         compile::facts(&self.commit, session)
     }
+
+    /// What the compiler needs beside the files, for a pipeline with these facts and variables; `inputs` are for `spec:inputs`.
+    pub(super) fn inputs<'a>(
+        &'a self,
+        arguments: &ExecArgs,
+        facts: &'a Facts,
+        variables: &'a Given,
+        inputs: &'a [(String, String)],
+    ) -> Inputs<'a> {
+        let leniency = Leniency { missing_includes: arguments.includes.skip_missing_includes };
+        Inputs { facts, changes: &self.changes, variables, inputs, git: self.git.as_ref(), leniency }
+    }
 }
 
 /// Colours, as far as they are wanted and possible.
@@ -191,10 +204,6 @@ pub(super) fn styles(color: Color) -> Styles {
         Color::Auto => anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never,
     };
     Styles { colour }
-}
-
-pub(super) fn leniency(arguments: &ExecArgs) -> Leniency {
-    Leniency { missing_includes: arguments.includes.skip_missing_includes }
 }
 
 fn choice(arguments: &ExecArgs) -> Choice {

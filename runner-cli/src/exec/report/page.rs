@@ -194,21 +194,8 @@ mod tests {
     use crate::exec::report::FailedTest;
 
     fn job(name: &str, status: Status, log: &[u8]) -> JobReport {
-        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         JobReport {
-            row: Row {
-                name: name.to_owned(),
-                stage: "test".to_owned(),
-                status,
-                allowed: false,
-                reason: None,
-                exit_code: None,
-                coverage: None,
-                tries: 1,
-                queued: Some(at(0)),
-                started: Some(at(5)),
-                finished: Some(at(10)),
-            },
+            row: Row::sample(name, status, Some((0, 5, 10))),
             log: log.to_vec(),
             tests: None,
             artifacts: Vec::new(),

@@ -2,6 +2,7 @@
 
 mod clean;
 mod lines;
+mod row;
 mod screen;
 mod style;
 mod summary;
@@ -9,7 +10,8 @@ mod verdict;
 
 pub(crate) use clean::clean;
 pub(crate) use lines::Lines;
+pub(crate) use row::{Row, seconds, status};
 pub(crate) use screen::Screen;
 pub(crate) use style::Styles;
-pub(crate) use summary::{Row, seconds, status, summary};
+pub(crate) use summary::summary;
 pub(crate) use verdict::verdict;

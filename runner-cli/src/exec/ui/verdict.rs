@@ -5,7 +5,7 @@ use std::time::Duration;
 use runner_coordinator::run::{Outcome, Status};
 
 use super::Styles;
-use super::summary::{Row, seconds};
+use super::row::{Row, seconds};
 use crate::error::Exit;
 
 /// How the pipeline ended, in words and as an exit code.

@@ -1,0 +1,143 @@
+//! What happens, as it happens: jobs start, print and end, times come, the user wants it to stop.
+
+use std::time::SystemTime;
+
+use runner_coordinator::core::{Event, EventKind, JobId};
+use runner_coordinator::http::Events;
+use runner_coordinator::run::{Finished, Outcome, Status, coverage};
+use runner_core::manager::ManagerHandle;
+
+use super::Session;
+use crate::exec::artifacts;
+use crate::exec::stop::{Stop, Wish};
+
+impl Session<'_> {
+    /// Lets the pipelines run until nothing more happens by itself; `None` when the user does not want to wait for that.
+    pub(super) async fn follow(
+        &mut self,
+        mut events: Events,
+        mut stop: Stop,
+        manager: &ManagerHandle,
+    ) -> Option<Outcome> {
+        loop {
+            self.act();
+            if let Some(outcome) = self.outcome() {
+                return Some(outcome);
+            }
+            let wake = self.runs.iter().filter_map(|run| run.wake).min();
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.handle(&event),
+                    None => return None,
+                },
+                () = sleep_until(wake) => {
+                    self.runs.iter_mut().filter(|run| run.wake == wake).for_each(|run| run.wake = None);
+                }
+                wish = stop.next() => match wish {
+                    Wish::Leave => return None,
+                    _ => self.stop(wish, manager),
+                },
+            }
+        }
+    }
+
+    /// How it ended, once every pipeline has.
+    fn outcome(&self) -> Option<Outcome> {
+        let all: Option<Vec<Outcome>> = self.runs.iter().map(|run| run.pipeline.outcome()).collect();
+        let outcome = all?.into_iter().next()?;
+        Some(match outcome {
+            Outcome::Blocked { manual } => Outcome::Blocked { manual: self.blocking(0, manual) },
+            other => other,
+        })
+    }
+
+    fn handle(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::JobStarted { job } => {
+                if let Some((index, _)) = self.names.get(&job) {
+                    self.runs[*index].pipeline.started(job, event.at);
+                }
+            }
+            EventKind::TraceAppended { job, .. } => self.show(job),
+            EventKind::JobFinished { job, .. } => {
+                self.show(job);
+                let finished = self.coordinator.job(job, |record| Finished::from(record));
+                let (Some(finished), Some((index, _))) = (finished, self.names.get(&job)) else { return };
+                let index = *index;
+                self.runs[index].pipeline.finished(job, finished, event.at);
+                self.ended(index, job);
+            }
+            _ => {}
+        }
+    }
+
+    /// Shows what a job has printed since the last time.
+    fn show(&mut self, job: JobId) {
+        let Some((_, name)) = self.names.get(&job) else { return };
+        let shown = self.shown.entry(job).or_default();
+        let bytes = self.coordinator.read_trace(job, *shown);
+        *shown += u64::try_from(bytes.len()).unwrap_or_default();
+        self.screen.output(name, &bytes);
+    }
+
+    fn ended(&mut self, index: usize, job: JobId) {
+        let Some((_, name)) = self.names.get(&job).cloned() else { return };
+        self.screen.end_of_output(&name);
+        let pipeline = &self.runs[index].pipeline;
+        let Some(view) = pipeline.job_of(job) else { return };
+        let Some(last) = view.tries.iter().find(|tried| tried.id == job) else { return };
+        let mut text = last.status.to_string();
+        if let Some(reason) = &last.failure_reason {
+            text.push_str(&format!(": {reason}"));
+        }
+        if let Some(code) = last.exit_code.filter(|_| last.status == Status::Failed) {
+            text.push_str(&format!(", exit code {code}"));
+        }
+        if view.last_try().is_some_and(|newest| newest.id != job) || view.status == Status::Pending {
+            text.push_str("; trying again");
+        }
+        if let Some(expression) = &view.job.coverage
+            && let Some(percent) = coverage(expression, &self.coordinator.read_trace(job, 0))
+        {
+            text.push_str(&format!(", coverage {percent}%"));
+            self.coverage.insert(job, percent);
+        }
+        if last.status == Status::Success
+            && let Some((environment, url)) = pipeline.environment(&view.job.name)
+        {
+            self.notes.push(format!("{name}: environment {environment} is at {url}"));
+        }
+        self.screen.remark(&name, &text);
+        if let Some(folder) = &self.plan.arguments.artifacts_to
+            && let Some(archive) = self.coordinator.artifact(job, "archive")
+        {
+            let folder = self.plan.surroundings.here.join(folder);
+            if let Err(error) = artifacts::extract(&archive, &folder, &name) {
+                self.notes.push(format!("{name}: the artifacts could not be extracted: {error}"));
+            }
+        }
+    }
+
+    fn stop(&mut self, wish: Wish, manager: &ManagerHandle) {
+        let now = SystemTime::now();
+        match wish {
+            Wish::Cancel => {
+                self.screen.say("canceling; once more to stop without after_script");
+                self.runs.iter_mut().for_each(|run| run.pipeline.cancel(now));
+            }
+            Wish::Kill | Wish::Leave => {
+                self.screen.say("stopping at once");
+                self.runs.iter_mut().for_each(|run| run.pipeline.cancel(now));
+                manager.abort();
+            }
+        }
+    }
+}
+
+/// Waits until a time; without one for ever.
+async fn sleep_until(time: Option<SystemTime>) {
+    match time {
+        Some(time) => tokio::time::sleep(time.duration_since(SystemTime::now()).unwrap_or_default()).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,59 @@
+//! What of the arguments concerns a pipeline itself.
+
+use runner_coordinator::pipeline::Pipeline;
+use runner_coordinator::run::{Facts, Play, RunnerFacts, Selection, Settings};
+
+use crate::args::ExecArgs;
+use crate::exec::variables::Given;
+use crate::exec::{ExecError, runner};
+
+/// Settings of a pipeline, apart from which of its jobs run.
+pub(in crate::exec) fn settings(facts: Facts, arguments: &ExecArgs, given: &Given) -> Settings {
+    let mut settings = Settings::new(facts);
+    settings.no_delay = arguments.no_delay;
+    settings.release = arguments.release;
+    settings.project_variables.clone_from(&given.project);
+    settings.pipeline_variables.clone_from(&given.pipeline);
+    settings.runner = RunnerFacts { description: runner::NAME.to_owned(), ..RunnerFacts::default() };
+    settings
+}
+
+/// What is said about jobs that ask for an image: this machine is no image.
+pub(in crate::exec) fn images(pipeline: &Pipeline, strict: bool) -> Result<Option<String>, ExecError> {
+    let asking: Vec<&str> = pipeline
+        .jobs
+        .iter()
+        .filter(|job| job.image.is_some() || !job.services.is_empty())
+        .map(|job| job.name.as_str())
+        .collect();
+    let Some(first) = asking.first() else { return Ok(None) };
+    if strict {
+        return Err(ExecError::NothingToRun(format!(
+            "{} jobs ask for an image or services ({first} for one), and --strict-image forbids to run them here",
+            asking.len()
+        )));
+    }
+    let jobs = if asking.len() == 1 { "job" } else { "jobs" };
+    Ok(Some(format!(
+        "ignored: image and services ({} {jobs}): scripts run on this machine; --strict-image refuses that",
+        asking.len()
+    )))
+}
+
+pub(super) fn selection(arguments: &ExecArgs) -> Selection {
+    if arguments.jobs.is_empty() {
+        return Selection::All;
+    }
+    Selection::Jobs { names: arguments.jobs.clone(), with_needs: !arguments.no_needs }
+}
+
+/// Which manual jobs are played in the pipeline whose jobs are called with this prefix.
+pub(in crate::exec) fn play(arguments: &ExecArgs, prefix: &str) -> Play {
+    let names = &arguments.manual;
+    if names.iter().any(|name| name == "all") {
+        return Play::All;
+    }
+    let named: Vec<String> =
+        names.iter().map(|name| name.strip_prefix(prefix).unwrap_or(name).to_owned()).collect();
+    if named.is_empty() { Play::None } else { Play::Named(named) }
+}
