@@ -11,6 +11,7 @@ use runner_coordinator::core::{CreatedRunner, NewRunner};
 use runner_coordinator::http::Server;
 use runner_core::journal::{FileJournal, Journal};
 use runner_core::manager::{Manager, RunnerEntry};
+use runner_core::observe::Observer;
 use runner_core::settings::{JobSettings, PollSettings, RunnerIdentity};
 use runner_core::variables::TlsFiles;
 use runner_executor_shell::{ShellConfig, ShellProvider};
@@ -26,13 +27,14 @@ const OUTPUT_LIMIT: u64 = 64 * 1024 * 1024;
 /// Name of the runner, as jobs see it.
 pub(super) const NAME: &str = "local";
 
-/// Makes a manager that takes `concurrent` jobs at a time from `server`.
+/// Makes a manager that takes `concurrent` jobs at a time from `server` and tells `observer` what happens to them.
 pub(super) fn manager(
     server: &Server,
     folder: &RunFolder,
     program: &Path,
     concurrent: usize,
     grace: Duration,
+    observer: Arc<dyn Observer>,
 ) -> Result<Manager, ExecError> {
     let wrong =
         |error: &dyn std::fmt::Display| ExecError::Runner(format!("cannot start the runner: {error}"));
@@ -71,5 +73,6 @@ pub(super) fn manager(
     };
     let journal = FileJournal::open(folder.path().join("journal")).map_err(|error| wrong(&error))?;
     let journal: Arc<dyn Journal> = Arc::new(journal);
-    Ok(Manager::builder().runner(entry).concurrent(concurrent).build(&journal, &crate::host::program()))
+    let builder = Manager::builder().runner(entry).concurrent(concurrent).observer(observer);
+    Ok(builder.build(&journal, &crate::host::program()))
 }

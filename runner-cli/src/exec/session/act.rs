@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
+use runner_coordinator::core::{JobId, JobState};
 use runner_coordinator::run::{Action, Finished, Outcome};
+use runner_core::journal::CancelState;
 
 use super::Session;
 
@@ -40,6 +42,7 @@ impl Session<'_> {
                     Some(child) => child.pipeline.cancel(SystemTime::now()),
                     None => {
                         self.coordinator.cancel(job, false);
+                        self.tell_of_cancel(job);
                     }
                 }
             }
@@ -50,6 +53,19 @@ impl Session<'_> {
             Action::Note(note) => {
                 let note = format!("{}{note}", self.runs[index].prefix);
                 self.notes.push(note);
+            }
+        }
+    }
+
+    /// Tells the runner of a cancel at once: by itself it only hears of it with the next answer about the job, and a job that
+    /// prints nothing asks rarely.
+    pub(super) fn tell_of_cancel(&self, job: JobId) {
+        if self.coordinator.state(job) != Some(JobState::Canceling) {
+            return;
+        }
+        for running in self.runner.jobs() {
+            if running.key.job == job.0 {
+                self.runner.cancel(&running.key, CancelState::Graceful);
             }
         }
     }

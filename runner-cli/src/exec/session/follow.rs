@@ -5,9 +5,10 @@ use std::time::SystemTime;
 use runner_coordinator::core::{Event, EventKind, JobId};
 use runner_coordinator::http::Events;
 use runner_coordinator::run::{Finished, Outcome, Status, coverage};
-use runner_core::manager::ManagerHandle;
+use runner_core::observe::{self, Happening};
 
 use super::Session;
+use super::news::News;
 use crate::exec::artifacts;
 use crate::exec::stop::{Stop, Wish};
 
@@ -16,8 +17,8 @@ impl Session<'_> {
     pub(super) async fn follow(
         &mut self,
         mut events: Events,
+        mut news: News,
         mut stop: Stop,
-        manager: &ManagerHandle,
     ) -> Option<Outcome> {
         loop {
             self.act();
@@ -30,12 +31,13 @@ impl Session<'_> {
                     Some(event) => self.handle(&event),
                     None => return None,
                 },
+                Some(told) = news.recv() => self.hear(&told),
                 () = sleep_until(wake) => {
                     self.runs.iter_mut().filter(|run| run.wake == wake).for_each(|run| run.wake = None);
                 }
                 wish = stop.next() => match wish {
                     Wish::Leave => return None,
-                    _ => self.stop(wish, manager),
+                    _ => self.stop(wish),
                 },
             }
         }
@@ -68,6 +70,14 @@ impl Session<'_> {
                 self.ended(index, job);
             }
             _ => {}
+        }
+    }
+
+    /// Something that only the runner knows.
+    fn hear(&mut self, told: &observe::Event) {
+        if told.happening == Happening::Acknowledged {
+            // Canceled while it was on its way: it could not be told before.
+            self.tell_of_cancel(JobId(told.job.job));
         }
     }
 
@@ -118,7 +128,7 @@ impl Session<'_> {
         }
     }
 
-    fn stop(&mut self, wish: Wish, manager: &ManagerHandle) {
+    fn stop(&mut self, wish: Wish) {
         let now = SystemTime::now();
         match wish {
             Wish::Cancel => {
@@ -128,7 +138,7 @@ impl Session<'_> {
             Wish::Kill | Wish::Leave => {
                 self.screen.say("stopping at once");
                 self.runs.iter_mut().for_each(|run| run.pipeline.cancel(now));
-                manager.abort();
+                self.runner.abort();
             }
         }
     }

@@ -11,6 +11,7 @@
 mod act;
 mod finish;
 mod follow;
+mod news;
 mod prepare;
 mod run;
 mod settings;

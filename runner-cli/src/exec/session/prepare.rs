@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use runner_coordinator::http::Server;
 use runner_coordinator::run::PipelineRun;
+use runner_core::manager::ManagerHandle;
 use secrecy::SecretSlice;
 
 use super::settings::selection;
@@ -17,7 +18,11 @@ use crate::exec::variables::{self, Given};
 use crate::exec::{ExecError, compile};
 
 impl<'a> Session<'a> {
-    pub(super) fn prepare(plan: &'a Plan<'a>, server: &Server) -> Result<Self, ExecError> {
+    pub(super) fn prepare(
+        plan: &'a Plan<'a>,
+        server: &Server,
+        runner: ManagerHandle,
+    ) -> Result<Self, ExecError> {
         let Plan { arguments, project, folder, sources, files, .. } = plan;
         let given = Given::read(arguments, &plan.surroundings.here)?;
         let facts = sources.facts(arguments, project, folder.pipeline, server.url());
@@ -65,6 +70,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             plan,
             coordinator: server.handle(),
+            runner,
             host,
             runs: vec![Run::new(pipeline, facts)],
             given,

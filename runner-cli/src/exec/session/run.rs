@@ -1,11 +1,13 @@
 //! A run from its beginning to its end: who is started, and in which order everybody ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use runner_coordinator::core::{Coordinator, Options};
 use runner_coordinator::http::{Server, ServerOptions};
 
 use super::Session;
+use super::news::Reporter;
 use crate::args::ExecArgs;
 use crate::error::Exit;
 use crate::exec::project::Project;
@@ -30,13 +32,16 @@ pub(in crate::exec) struct Plan<'a> {
 pub(in crate::exec) async fn run(plan: &Plan<'_>) -> Result<Exit, ExecError> {
     let stop = Stop::new()?;
     let server = serve(plan.folder).await?;
-    let mut session = Session::prepare(plan, &server)?;
+    let (reporter, news) = Reporter::new();
+    let arguments = plan.arguments;
     let program = &plan.surroundings.program;
+    let concurrent = parallelism(arguments);
     let manager =
-        runner::manager(&server, plan.folder, program, parallelism(plan.arguments), plan.arguments.grace.0)?;
+        runner::manager(&server, plan.folder, program, concurrent, arguments.grace.0, Arc::new(reporter))?;
     let handle = manager.handle();
+    let mut session = Session::prepare(plan, &server, handle.clone())?;
     let running = tokio::spawn(manager.run());
-    let outcome = session.follow(server.handle().events(), stop, &handle).await;
+    let outcome = session.follow(server.handle().events(), news, stop).await;
     let Some(outcome) = outcome else {
         return Err(ExecError::Left);
     };

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use runner_coordinator::core::JobId;
 use runner_coordinator::http::Handle;
 use runner_coordinator::run::{Facts, PipelineRun};
+use runner_core::manager::ManagerHandle;
 
 use super::Plan;
 use crate::exec::host::LocalHost;
@@ -16,6 +17,8 @@ use crate::exec::variables::Given;
 pub(in crate::exec) struct Session<'a> {
     pub(in crate::exec) plan: &'a Plan<'a>,
     pub(in crate::exec) coordinator: Handle,
+    /// The runner inside, for what must not wait until it asks.
+    pub(super) runner: ManagerHandle,
     pub(in crate::exec) host: LocalHost,
     /// The pipeline that was asked for, then its children as they were started.
     pub(in crate::exec) runs: Vec<Run>,

@@ -82,6 +82,61 @@ fn twice_kills() {
     assert_gone(&surroundings, &pids);
 }
 
+/// A job that prints nothing gives the runner no occasion to ask, apart from one every ten seconds: more than this job waits.
+#[test]
+fn a_silent_job_is_told_at_once() {
+    let surroundings = Surroundings::new();
+    let checkout = Checkout::new(
+        &surroundings,
+        r#"
+long:
+  script:
+    - trap 'echo told; exit 1' TERM
+    - 'echo "pid $$"; echo "pid $$"; echo ready'
+    - for step in $(seq 80); do sleep 0.1; done
+    - echo "never told"
+  after_script: ['echo "after $CI_JOB_STATUS"']
+"#,
+    );
+    let mut child = start(&checkout);
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let pids = processes(&mut out);
+    interrupt(&child);
+    let (code, rest) = finish(child, out);
+    assert_eq!(code, Some(3), "{rest}");
+    let place = |text: &str| rest.find(text).unwrap_or_else(|| panic!("{text:?} is missing: {rest}"));
+    assert!(place("canceling; once more") < place("| told\n"), "{rest}");
+    assert!(place("| told\n") < place("| after canceled\n"), "{rest}");
+    assert!(!rest.contains("never told"), "{rest}");
+    assert_gone(&surroundings, &pids);
+}
+
+/// The same when it is the pipeline that cancels.
+#[test]
+fn a_failure_that_cancels_tells_silent_jobs_at_once() {
+    let surroundings = Surroundings::new();
+    let checkout = Checkout::new(
+        &surroundings,
+        r#"
+workflow: {auto_cancel: {on_job_failure: all}}
+long:
+  script:
+    - trap 'echo told; exit 1' TERM
+    - touch "$MARK"
+    - for step in $(seq 80); do sleep 0.1; done
+    - echo "never told"
+bad:
+  script:
+    - until [ -e "$MARK" ]; do sleep 0.1; done
+    - exit 3
+"#,
+    );
+    let mark = format!("MARK={}", surroundings.path("mark").display());
+    let answer = checkout.exec(&["--variable", &mark, "--jobs", "2"]).expect(1);
+    assert!(answer.out.contains("long | told\n") && !answer.out.contains("never told"), "{}", answer.out);
+    assert!(answer.out.contains("long | canceled"), "{}", answer.out);
+}
+
 /// No process and no file of the run is left.
 fn assert_gone(surroundings: &Surroundings, pids: &[Pid]) {
     assert_eq!(pids.len(), 2);
