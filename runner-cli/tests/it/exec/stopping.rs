@@ -128,6 +128,8 @@ long:
 bad:
   script:
     - until [ -e "$MARK" ]; do sleep 0.1; done
+    # By then the other one's log has been sent.
+    - sleep 3
     - exit 3
 "#,
     );
