@@ -17,6 +17,7 @@ const GAP: usize = 90;
 const NARROWEST: usize = 90;
 /// Width of a column of text, generously.
 const LETTER: usize = 8;
+const SMALL_LETTER: usize = 7;
 const PADDING: usize = 14;
 
 /// Colours follow the reader's choice of light and dark.
@@ -40,9 +41,10 @@ pub(crate) fn svg(graph: &Graph) -> String {
     let (mut x, mut height) = (MARGIN, 0);
     let mut heads = Vec::new();
     for column in &graph.columns {
-        let texts = column.nodes.iter().map(|node| node.name.as_str()).chain([column.stage.as_str()]);
-        let width =
-            texts.map(|text| text.width() * LETTER + 2 * PADDING).max().unwrap_or_default().max(NARROWEST);
+        let names = column.nodes.iter().map(|node| label(node).width() * LETTER + 2 * PADDING);
+        let remarks = column.nodes.iter().map(|node| node.remarks.join(", ").width() * SMALL_LETTER + 8);
+        let stage = column.stage.width() * LETTER;
+        let width = names.chain(remarks).chain([stage, NARROWEST]).max().unwrap_or_default();
         heads.push((x, column.stage.as_str()));
         for (row, node) in column.nodes.iter().enumerate() {
             let y = MARGIN + HEAD + row * ROW;
@@ -53,7 +55,7 @@ pub(crate) fn svg(graph: &Graph) -> String {
     }
     let (width, height) = (x.saturating_sub(GAP) + MARGIN, height + MARGIN);
     let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"g\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" role=\"group\" aria-label=\"jobs and what they need\" class=\"g\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\">\n\
          <style>{STYLE}</style>\n\
          <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"8\" markerHeight=\"8\" orient=\"auto\">\
          <path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n"
@@ -81,6 +83,7 @@ pub(crate) fn svg(graph: &Graph) -> String {
 fn draw(text: &mut String, node: &Node, Place { x, y, width }: Place) {
     let class = node.status.map(|(status, allowed)| class(status, allowed)).unwrap_or_default();
     let title = match node.status {
+        Some((Status::Failed, true)) => format!("{}: failed, allowed", node.name),
         Some((status, _)) => format!("{}: {status}", node.name),
         None => node.name.clone(),
     };
@@ -92,7 +95,7 @@ fn draw(text: &mut String, node: &Node, Place { x, y, width }: Place) {
         escaped(&title),
         x + PADDING,
         y + BOX / 2 + 4,
-        escaped(&node.name),
+        escaped(&label(node)),
     );
     if !node.remarks.is_empty() {
         let _ = writeln!(
@@ -103,6 +106,17 @@ fn draw(text: &mut String, node: &Node, Place { x, y, width }: Place) {
             node.remarks.join(", ")
         );
     }
+}
+
+/// The name behind a sign for the status: colours alone do not tell everybody.
+fn label(node: &Node) -> String {
+    let sign = match node.status {
+        Some((Status::Success, _)) => "\u{2713} ",
+        Some((Status::Failed, true)) => "! ",
+        Some((Status::Failed | Status::Canceled | Status::Canceling, _)) => "\u{2717} ",
+        _ => "",
+    };
+    format!("{sign}{}", node.name)
 }
 
 /// From the right side of a box to the left side of another; within a stage, around the right side.
@@ -161,7 +175,28 @@ mod tests {
         assert_eq!(drawn.matches("<rect ").count(), 3);
         assert_eq!(drawn.matches("marker-end").count(), 2, "{drawn}");
         assert!(drawn.contains("<title>a &amp; b: failed</title><rect class=\"bad\""), "{drawn}");
-        assert!(drawn.contains(">a &amp; b</text>"), "{drawn}");
+        assert!(drawn.contains(">\u{2717} a &amp; b</text>"), "{drawn}");
+    }
+
+    #[test]
+    fn what_is_remarked_fits_into_the_picture() {
+        let mut publish = node("p", None);
+        publish.remarks = vec!["manual", "allowed to fail"];
+        let width = |node| {
+            let drawn = svg(&graph(&[("x", &[node])]));
+            let (_, rest) = drawn.split_once(" width=\"").unwrap();
+            rest.split_once('"').unwrap().0.parse::<usize>().unwrap()
+        };
+        assert!(width(publish) > width(node("p", None)) + 50);
+    }
+
+    #[test]
+    fn an_allowed_failure_looks_and_reads_like_one() {
+        let mut lint = node("lint", None);
+        lint.status = Some((Status::Failed, true));
+        let drawn = svg(&graph(&[("x", &[lint])]));
+        assert!(drawn.contains("<title>lint: failed, allowed</title><rect class=\"warn\""), "{drawn}");
+        assert!(drawn.contains(">! lint</text>"), "{drawn}");
     }
 
     #[test]

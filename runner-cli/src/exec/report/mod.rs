@@ -1,6 +1,7 @@
 //! `--report`: a run as one page that needs nothing else.
 
 mod junit;
+mod log;
 mod page;
 
 use std::time::{Duration, SystemTime};

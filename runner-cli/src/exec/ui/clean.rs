@@ -1,5 +1,27 @@
 //! One line of a job's log as it can be shown between lines of other jobs.
 
+/// A marker of a section in a log.
+///
+/// Source: GitLab documentation, "Custom collapsible sections".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Marker {
+    /// A section begins; `time` in seconds since 1970.
+    Start { time: u64, name: String, collapsed: bool },
+    /// It ends.
+    End { time: u64, name: String },
+}
+
+/// The markers in a line, in order.
+pub(crate) fn markers(line: &str) -> Vec<Marker> {
+    let mut found = Vec::new();
+    let mut rest = line;
+    while let Some((_, marker, after)) = next_marker(rest) {
+        found.push(marker);
+        rest = after;
+    }
+    found
+}
+
 /// What a line becomes: without section markers, without what was overwritten by a carriage return, without control sequences
 /// that would move the cursor. Colours stay if they may. `None` for a line that was nothing but markers.
 pub(crate) fn clean(line: &str, colour: bool) -> Option<String> {
@@ -28,7 +50,7 @@ fn without_markers(line: &str) -> (String, bool) {
     let mut result = String::with_capacity(line.len());
     let mut rest = line;
     let mut found = false;
-    while let Some((before, after)) = next_marker(rest) {
+    while let Some((before, _, after)) = next_marker(rest) {
         result.push_str(before);
         rest = after;
         found = true;
@@ -37,14 +59,16 @@ fn without_markers(line: &str) -> (String, bool) {
     (result, found)
 }
 
-fn next_marker(text: &str) -> Option<(&str, &str)> {
+/// The first marker, with what stands before and behind it.
+fn next_marker(text: &str) -> Option<(&str, Marker, &str)> {
     let (at, word) = ["section_start:", "section_end:"]
         .iter()
-        .filter_map(|word| text.find(word).map(|at| (at, word.len())))
+        .filter_map(|word| text.find(word).map(|at| (at, *word)))
         .min()?;
-    let after = text.get(at + word..)?;
+    let after = text.get(at + word.len()..)?;
     let digits = after.find(|c: char| !c.is_ascii_digit())?;
     let name = after.get(digits..)?.strip_prefix(':').filter(|_| digits > 0)?;
+    let time = after.get(..digits)?.parse().unwrap_or_default();
     // The name ends with the carriage return that hides the marker, or with the line.
     let end = name.find(['\r', '\u{1b}']).unwrap_or(name.len());
     let mut rest = name.get(end..)?;
@@ -52,7 +76,14 @@ fn next_marker(text: &str) -> Option<(&str, &str)> {
     while let Some(shorter) = rest.strip_prefix("\u{1b}[0K") {
         rest = shorter;
     }
-    Some((text.get(..at)?, rest))
+    let (name, options) = name.get(..end)?.split_once('[').unwrap_or((name.get(..end)?, ""));
+    let name = name.to_owned();
+    let marker = if word == "section_end:" {
+        Marker::End { time, name }
+    } else {
+        Marker::Start { time, name, collapsed: options.contains("collapsed=true") }
+    };
+    Some((text.get(..at)?, marker, rest))
 }
 
 /// Drops control characters and sequences; with `colour`, sequences that only select colours stay.
@@ -113,7 +144,7 @@ fn visible(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::clean;
+    use super::{Marker, clean, markers};
 
     #[test]
     fn markers_disappear() {
@@ -129,6 +160,20 @@ mod tests {
         ] {
             assert_eq!(clean(line, false).as_deref(), expected, "{line:?}");
         }
+    }
+
+    #[test]
+    fn markers_say_where_sections_are() {
+        let start = |time, name: &str, collapsed| Marker::Start { time, name: name.to_owned(), collapsed };
+        let end = |time, name: &str| Marker::End { time, name: name.to_owned() };
+        assert_eq!(
+            markers(
+                "section_end:1:a\r\u{1b}[0Ksection_start:2:b[hide_duration=true,collapsed=true]\r\u{1b}[0KNext"
+            ),
+            [end(1, "a"), start(2, "b", true)]
+        );
+        assert_eq!(markers("section_start:3:c\r\u{1b}[0K"), [start(3, "c", false)]);
+        assert_eq!(markers("about section_start: markers"), []);
     }
 
     #[test]

@@ -8,7 +8,7 @@ mod style;
 mod summary;
 mod verdict;
 
-pub(crate) use clean::clean;
+pub(crate) use clean::{Marker, clean, markers};
 pub(crate) use lines::Lines;
 pub(crate) use row::{Row, seconds, status};
 pub(crate) use screen::Screen;
