@@ -132,6 +132,8 @@ fn take_sequence(rest: &mut std::str::Chars<'_>) -> String {
                 before = c;
             }
         }
+        // A character set and the like: one more character. Terminals are often reset with `ESC ( B`.
+        '(' | ')' | '*' | '+' | '-' | '.' | '/' | '#' | '%' | ' ' => sequence.extend(rest.next()),
         _ => {}
     }
     sequence
@@ -188,6 +190,10 @@ mod tests {
         let line = "\u{1b}[31mred\u{1b}[0;m \u{1b}[2Jtext\u{1b}]0;title\u{7}";
         assert_eq!(clean(line, false).as_deref(), Some("red text"));
         assert_eq!(clean(line, true).as_deref(), Some("\u{1b}[31mred\u{1b}[0;m text\u{1b}[0m"));
+        assert_eq!(
+            clean("\u{1b}[31m-old\u{1b}(B\u{1b}[m\u{1b})0 \u{1b}7new", false).as_deref(),
+            Some("-old new")
+        );
         assert_eq!(clean("\u{1b}[31mred\u{1b}[0m", true).as_deref(), Some("\u{1b}[31mred\u{1b}[0m"));
     }
 }
