@@ -165,7 +165,7 @@ impl Exists {
             let git_ref = self.git_ref.as_ref().map(|git_ref| scope.expand(git_ref));
             let key = (scope.expand(project), git_ref);
             if let Some(files) = world.foreign.and_then(|foreign| foreign.get(&key)) {
-                return world.globs.borrow_mut().any(&expanded(&self.paths, scope), files);
+                return world.globs.borrow_mut().exist(&expanded(&self.paths, scope), files);
             }
             world.note(format!(
                 "{}: rules:exists:project {}: not available here, taken as false; name a checkout of it with \
@@ -174,7 +174,7 @@ impl Exists {
             ));
             return false;
         }
-        world.globs.borrow_mut().any(&expanded(&self.paths, scope), world.tracked)
+        world.globs.borrow_mut().exist(&expanded(&self.paths, scope), world.tracked)
     }
 }
 
