@@ -83,6 +83,7 @@ fn equal(left: &Worth, right: &Worth) -> bool {
         (Worth::Null, Worth::Null) => true,
         (Worth::Bool(left), Worth::Bool(right)) => left == right,
         (Worth::Text(left), Worth::Text(right)) => left == right,
+        (Worth::Pattern(left), Worth::Pattern(right)) => left == right,
         _ => false,
     }
 }

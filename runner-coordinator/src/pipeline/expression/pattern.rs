@@ -16,6 +16,14 @@ const MAX_COMPILED: usize = 1024 * 1024;
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     regex: Regex,
+    /// As written.
+    text: Box<str>,
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.text == other.text
+    }
 }
 
 impl Pattern {
@@ -39,14 +47,19 @@ impl Pattern {
             .swap_greed(flags.contains('U'))
             .size_limit(MAX_COMPILED)
             .build()
-            .map(|regex| Self { regex })
+            .map(|regex| Self { regex, text: text.into() })
             .map_err(|error| error.to_string().lines().last().unwrap_or("invalid pattern").to_owned())
     }
 
-    /// What the first group of the last match holds, or the whole match without a group.
+    /// What the last group of the last match holds: the last one that took part in a match, or the whole match if the
+    /// pattern has no groups.
     pub(crate) fn last_group<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let captures = self.regex.captures_iter(text).last()?;
-        captures.get(1).or_else(|| captures.get(0)).map(|found| found.as_str())
+        let first = usize::from(self.regex.captures_len() > 1);
+        let groups = self.regex.captures_iter(text).flat_map(|captures| {
+            let groups: Vec<_> = (first..captures.len()).filter_map(|group| captures.get(group)).collect();
+            groups
+        });
+        groups.last().map(|found| found.as_str())
     }
 
     /// Whether the pattern is found anywhere in `text`.
