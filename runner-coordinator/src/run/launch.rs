@@ -11,6 +11,7 @@ use super::id_tokens::claims;
 use super::machine::PipelineRun;
 use super::node::Node;
 use super::payload::{Dependency, Parts};
+use super::predefined;
 use super::status::Status;
 use super::variable::JobVariable;
 use super::variables::{Sources, TryFacts};
@@ -94,8 +95,10 @@ impl PipelineRun {
             let note = format!("{}: would release {tag}; nothing is released without --release", job.name);
             self.actions.push(Action::Note(note));
         }
-        // Below everything that the file or the user says.
-        variables.splice(0..0, tokens);
+        // Above what a try has, below everything that the file or the user says. Nothing of a try refers to anything, so
+        // that expanding has left it in front.
+        let of_try = predefined::PERSISTED.min(variables.len());
+        variables.splice(of_try..of_try, tokens);
         // A secret that the user gives may have to be a file.
         for variable in &mut variables {
             variable.file |= job.secrets.iter().any(|secret| secret.file && secret.name == variable.key);

@@ -89,6 +89,9 @@ pub fn of_job(job: &JobFacts<'_>) -> Vec<Variable> {
     list.0
 }
 
+/// How many variables only a try has.
+pub(super) const PERSISTED: usize = 9;
+
 /// Variables that only the job itself sees: its id and token, and what is made of them.
 #[must_use]
 pub fn persisted(facts: &Facts, job_id: u64, token: &str, started: SystemTime) -> Vec<JobVariable> {

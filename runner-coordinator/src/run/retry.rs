@@ -5,7 +5,13 @@ use crate::pipeline::Retry;
 /// Failures of GitLab's own scheduler are tried again this often without being asked for.
 const SCHEDULER_RETRIES: usize = 2;
 /// Failures that another try would only repeat.
-const NEVER: [&str; 3] = ["ci_quota_exceeded", "no_matching_runner", "missing_dependency_failure"];
+const NEVER: [&str; 5] = [
+    "ci_quota_exceeded",
+    "no_matching_runner",
+    "missing_dependency_failure",
+    "forward_deployment_failure",
+    "environment_creation_failure",
+];
 
 /// Decides by the job's `retry`, why it failed, and how often it has been tried already (at least once).
 ///
@@ -14,14 +20,15 @@ pub(super) fn is_retried(retry: &Retry, reason: &str, exit_code: Option<i64>, tr
     if NEVER.contains(&reason) {
         return false;
     }
-    let retries = tries.saturating_sub(1);
-    if retry.max == 0 {
-        return reason == "scheduler_failure" && retries < SCHEDULER_RETRIES;
-    }
     let matches = (retry.when.is_empty() && retry.exit_codes.is_empty())
         || retry.when.iter().any(|when| when == "always" || when == reason)
         || retry.exit_codes.iter().any(|code| Some(i64::from(*code)) == exit_code);
-    matches && retries < usize::from(retry.max)
+    let most = match (usize::from(retry.max), reason) {
+        (most, _) if most > 0 && matches => most,
+        (_, "scheduler_failure") => SCHEDULER_RETRIES,
+        _ => 0,
+    };
+    tries.saturating_sub(1) < most
 }
 
 #[cfg(test)]
@@ -56,6 +63,11 @@ mod tests {
     fn reasons_with_a_rule_of_their_own() {
         assert!(is_retried(&Retry::default(), "scheduler_failure", None, 2));
         assert!(!is_retried(&Retry::default(), "scheduler_failure", None, 3));
-        assert!(!is_retried(&retry(2, &["always"], &[]), "missing_dependency_failure", None, 1));
+        // A `retry` that speaks of other reasons leaves this one as it is.
+        assert!(is_retried(&retry(1, &["script_failure"], &[]), "scheduler_failure", None, 2));
+        assert!(!is_retried(&retry(1, &["scheduler_failure"], &[]), "scheduler_failure", None, 2));
+        for reason in NEVER {
+            assert!(!is_retried(&retry(2, &["always"], &[]), reason, None, 1), "{reason}");
+        }
     }
 }

@@ -84,7 +84,6 @@ impl Sources<'_> {
     pub(super) fn levels(&self) -> Result<Vec<(Level, JobVariable)>, ExpandError> {
         let in_order = self.in_order()?;
         let facts = &self.settings.facts;
-        let persisted = predefined::persisted(facts, self.of_try.id, self.of_try.token, self.of_try.at).len();
         let last = [
             (Level::Pipeline, self.settings.pipeline_variables.len()),
             (Level::Project, self.settings.project_variables.len()),
@@ -103,7 +102,7 @@ impl Sources<'_> {
         }
         levels.resize(in_order.len(), Level::Predefined);
         levels.reverse();
-        Ok(levels.into_iter().zip(in_order).skip(persisted).collect())
+        Ok(levels.into_iter().zip(in_order).skip(predefined::PERSISTED).collect())
     }
 
     fn ordered(&self, environment: Option<(&JobEnvironment, &str)>) -> Vec<JobVariable> {

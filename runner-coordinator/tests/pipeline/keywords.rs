@@ -284,3 +284,18 @@ fn a_job_that_mirrors_another_project_is_only_noted() {
     let Work::Trigger(trigger) = &job(&config, "a").work else { panic!("a is no trigger") };
     assert_eq!(trigger.target, TriggerTarget::Project { project: "g/other".to_owned(), branch: None });
 }
+
+#[test]
+fn coverage_with_flags_is_taken_as_a_whole() {
+    let config =
+        config("a: {script: x, coverage: '/total (\\d+)/i'}\nb: {script: x, coverage: '/(?i)total (\\d+)/'}");
+    assert_eq!(job(&config, "a").coverage.as_deref(), Some("/total (\\d+)/i"));
+    assert_eq!(job(&config, "b").coverage.as_deref(), Some("(?i)total (\\d+)"));
+    let warnings: Vec<String> = config.warnings().map(ToString::to_string).collect();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("jobs:a:coverage has flags"), "{warnings:?}");
+    let log = b"Total 7\ntotal 5\n";
+    let of =
+        |name: &str| runner_coordinator::run::coverage(job(&config, name).coverage.as_deref().unwrap(), log);
+    assert_eq!((of("a"), of("b").as_deref()), (None, Some("5")));
+}

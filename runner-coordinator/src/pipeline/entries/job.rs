@@ -388,7 +388,7 @@ fn extends(check: &mut Check, map: &Map, location: &str) {
     }
 }
 
-/// The expression between the slashes.
+/// The expression between the slashes. With flags after it the server looks for the whole text, slashes included.
 fn coverage(check: &mut Check, map: &Map, location: &str) -> Option<String> {
     let node = map.get("coverage")?;
     let source = node.as_text().filter(|text| Pattern::parse(text).is_ok());
@@ -397,5 +397,14 @@ fn coverage(check: &mut Check, map: &Map, location: &str) -> Option<String> {
         check.push(CompileError::new(&node.span, message).help("write it between slashes: /Total: (\\d+)%/"));
         return None;
     };
-    text.strip_prefix('/').and_then(|rest| rest.rsplit_once('/')).map(|(source, _)| source.to_owned())
+    let between = text.strip_prefix('/').and_then(|rest| rest.strip_suffix('/'));
+    if between.is_none() {
+        check.warn(
+            &node.span,
+            format!(
+                "{location}:coverage has flags, so that its slashes are looked for as well; write (?i) inside"
+            ),
+        );
+    }
+    Some(between.unwrap_or(text).to_owned())
 }
