@@ -94,7 +94,7 @@ fn unit(word: &str) -> Option<f64> {
         "h" | "hr" | "hrs" | "hour" | "hours" => HOUR,
         "d" | "dy" | "day" | "days" => DAY,
         "w" | "wk" | "wks" | "week" | "weeks" => WEEK,
-        "mo" | "mon" | "mos" | "month" | "months" => MONTH,
+        "mo" | "mos" | "month" | "months" => MONTH,
         "y" | "yr" | "yrs" | "year" | "years" => YEAR,
         _ => return None,
     })
@@ -157,6 +157,58 @@ mod tests {
     }
 
     #[test]
+    fn every_unit_in_every_spelling() {
+        for (unit, seconds) in [
+            ("s sec secs second seconds", 1.0),
+            ("m min mins minute minutes", 60.0),
+            ("h hr hrs hour hours", 3600.0),
+            ("d dy day days", 86_400.0),
+            ("w wk wks week weeks", 604_800.0),
+            ("mo mos month months", 2_592_000.0),
+            ("y yr yrs year years", 31_557_600.0),
+        ] {
+            for spelling in unit.split(' ') {
+                for (text, count) in [
+                    (format!("2 {spelling}"), 2.0),
+                    (format!("2{spelling}"), 2.0),
+                    (format!("1.5 {spelling}"), 1.5),
+                    (format!("TWO {}", spelling.to_uppercase()), 2.0),
+                    (spelling.to_owned(), 1.0),
+                    (format!("{spelling} and 1 sec"), 1.0 + 1.0 / seconds),
+                ] {
+                    let expected = Duration::from_secs_f64(count * seconds);
+                    let found = parse(&text).unwrap_or_else(|| panic!("{text}"));
+                    assert!(found.abs_diff(expected) < Duration::from_millis(1), "{text}: {found:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn clocks_from_the_right() {
+        for (text, seconds) in [
+            ("0:59", 59.0),
+            ("1:00", 60.0),
+            ("2:00:00", 7200.0),
+            ("1:0:0:0", 86_400.0),
+            ("1:0:0:0:0", 2_592_000.0),
+            ("1:0:0:0:0:0", 31_557_600.0),
+        ] {
+            assert_eq!(parse(text), Some(Duration::from_secs_f64(seconds)), "{text}");
+        }
+        for text in ["0:00", "1:0:0:0:0:0:0", "1:-2", "1:2 min", "1::2"] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_joins_parts() {
+        for text in ["1h 30m", "1h, 30m", "1h and 30m", "1h with 30m", "1h plus 30m", "1h30m", " 1h\t30m "] {
+            assert_eq!(parse(text), Some(Duration::from_secs(5400)), "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_duration() {
         for text in [
             "",
@@ -171,6 +223,13 @@ mod tests {
             "1h minutes",
             "1..2",
             "9999999 years",
+            "and",
+            "1 mon",
+            "1h or 2h",
+            "1e5",
+            "\u{661}h",
+            "never",
+            &"9".repeat(400),
         ] {
             assert_eq!(parse(text), None, "{text}");
         }

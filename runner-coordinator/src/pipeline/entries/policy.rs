@@ -49,7 +49,7 @@ pub(crate) fn policy(check: &mut Check, node: &Node, location: &str, key: &str) 
     Some(Policy {
         refs: map.get("refs").and_then(|node| refs(check, node, &location)),
         variables: variables(check, map, &location),
-        changes: map.get("changes").and_then(|node| changes(check, node, &location)),
+        changes: map.get("changes").and_then(|node| changed(check, node, &location)),
         kubernetes: check.one_of(map, "kubernetes", &location, &["active"]).is_some(),
     })
 }
@@ -95,6 +95,15 @@ fn refs(check: &mut Check, node: &Node, location: &str) -> Option<Vec<RefPattern
         }
     }
     Some(refs)
+}
+
+/// `changes`: unlike that of rules only a list.
+fn changed(check: &mut Check, node: &Node, location: &str) -> Option<Changes> {
+    if node.as_map().is_some() {
+        check.error(&node.span, format!("{location} changes should be an array of strings"));
+        return None;
+    }
+    changes(check, node, location)
 }
 
 fn variables(check: &mut Check, map: &Map, location: &str) -> Option<Vec<Expression>> {

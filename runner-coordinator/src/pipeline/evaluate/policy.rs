@@ -46,8 +46,8 @@ pub(super) fn clauses(
         verdicts.push((format!("variables {}", texts.join(", ")), holds));
     }
     if let Some(changes) = &policy.changes {
-        // Only pushes and merge requests have something to compare with.
-        let comparable = matches!(facts.source.as_str(), "push" | "merge_request_event");
+        // Only pushes and merge requests have something to compare with, and the children of their pipelines.
+        let comparable = matches!(facts.source.as_str(), "push" | "merge_request_event" | "parent_pipeline");
         let holds = !comparable || changes.hold(scope, world)?;
         verdicts.push((format!("changes {}", changes.paths.join(", ")), holds));
     }
@@ -79,7 +79,7 @@ impl RefPattern {
             _ => {}
         }
         let source = facts.source.strip_suffix("_event").unwrap_or(&facts.source);
-        if self.name == facts.source || self.name == source || self.name == plural(source) {
+        if self.name == source || self.name == plural(source) {
             return true;
         }
         // Names and patterns say nothing about merge requests.
