@@ -1,6 +1,6 @@
 //! What the jobs of a run left: logs, tests, artifacts.
 
-use runner_coordinator::core::{Content, JobId};
+use runner_coordinator::core::{Content, JobId, read_dotenv};
 use runner_coordinator::http::Handle;
 
 use super::report::{JobReport, Tests};
@@ -27,11 +27,18 @@ pub(super) fn of_job(
     });
     let artifacts: Vec<(String, u64, Content)> = artifacts.unwrap_or_default();
     for (kind, size, content) in artifacts {
-        if let (Content::File(path), "junit") = (&content, kind.as_str()) {
-            match Tests::of_archive(path) {
+        match (&content, kind.as_str()) {
+            (Content::File(path), "junit") => match Tests::of_archive(path) {
                 Ok(tests) => report.tests = Some(tests),
                 Err(error) => notes.push(format!("{}: its JUnit report: {error}", report.row.name)),
+            },
+            (Content::File(path), "dotenv") => {
+                // A report that cannot be read has failed the job already.
+                let read = std::fs::read(path).ok().and_then(|upload| read_dotenv(&upload).ok());
+                let warnings = read.map(|dotenv| dotenv.warnings).unwrap_or_default();
+                notes.extend(warnings.iter().map(|warning| format!("{}: {warning}", report.row.name)));
             }
+            _ => {}
         }
         // Said by GitLab's own pages, too: what a job prints is no artifact.
         if kind != "trace" && kind != "metadata" {

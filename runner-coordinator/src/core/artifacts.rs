@@ -221,8 +221,8 @@ impl Coordinator {
             });
         }
         if let Some(content) = &upload.dotenv {
-            match dotenv::read_report(content) {
-                Ok(variables) => job.dotenv = variables,
+            match dotenv::read_dotenv(content) {
+                Ok(report) => job.dotenv = report.variables,
                 Err(problem) => {
                     return refuse(answer::message(StatusCode::BAD_REQUEST, &problem.to_string()));
                 }

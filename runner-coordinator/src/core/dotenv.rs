@@ -85,7 +85,10 @@ pub fn parse_dotenv(report: &[u8]) -> Result<Dotenv, DotenvError> {
 
 /// Reads a report as it was uploaded: gzipped, as runners send it, or plain. Of a name that comes twice the last value
 /// stays.
-pub(super) fn read_report(upload: &[u8]) -> Result<Vec<(String, String)>, DotenvError> {
+///
+/// # Errors
+/// As [`parse_dotenv`], and when it cannot be unpacked or holds more than 1 MiB.
+pub fn read_dotenv(upload: &[u8]) -> Result<Dotenv, DotenvError> {
     let mut unpacked = Vec::new();
     let report = if upload.starts_with(&[0x1f, 0x8b]) {
         let mut limited = GzDecoder::new(upload).take(LIMIT + 1);
@@ -98,13 +101,14 @@ pub(super) fn read_report(upload: &[u8]) -> Result<Vec<(String, String)>, Dotenv
         return Err(DotenvError::TooBig);
     }
     let mut variables: Vec<(String, String)> = Vec::new();
-    for (key, value) in parse_dotenv(report)?.variables {
+    let parsed = parse_dotenv(report)?;
+    for (key, value) in parsed.variables {
         match variables.iter_mut().find(|(known, _)| *known == key) {
             Some((_, known)) => *known = value,
             None => variables.push((key, value)),
         }
     }
-    Ok(variables)
+    Ok(Dotenv { variables, warnings: parsed.warnings })
 }
 
 fn decode(report: &[u8]) -> Result<String, DotenvError> {
@@ -168,6 +172,11 @@ mod tests {
             (b"A=1\n# B=2", DotenvError::Format { line: 2 }),
             (b"A=1\n\nB=2", DotenvError::Format { line: 2 }),
             (b"A=1\nmore", DotenvError::Format { line: 2 }),
+            (b"A=1\n\n", DotenvError::Format { line: 2 }),
+            (b"\nA=1", DotenvError::Format { line: 1 }),
+            (b"A=\"1\n2\"", DotenvError::Format { line: 2 }),
+            (b"\xef\xbb\xbf# c", DotenvError::Format { line: 1 }),
+            (b"A B=1", DotenvError::Key { line: 1 }),
             (b"A-B=1", DotenvError::Key { line: 1 }),
             (b"=1", DotenvError::Key { line: 1 }),
             (b"export A=1", DotenvError::Key { line: 1 }),
@@ -190,18 +199,18 @@ mod tests {
         encoder.write_all(text).unwrap();
         let expected =
             [("A", "2"), ("URL", "https://x/?a=b"), ("EMPTY", "")].map(|(k, v)| (k.to_owned(), v.to_owned()));
-        assert_eq!(read_report(&encoder.finish().unwrap()).unwrap(), expected);
-        assert_eq!(read_report(text).unwrap(), expected);
+        assert_eq!(read_dotenv(&encoder.finish().unwrap()).unwrap().variables, expected);
+        assert_eq!(read_dotenv(text).unwrap().variables, expected);
     }
 
     #[test]
     fn what_gitlab_refuses() {
-        assert!(matches!(read_report(b"no equals sign"), Err(DotenvError::Format { line: 1 })));
-        assert!(matches!(read_report(b"A-B=1"), Err(DotenvError::Key { line: 1 })));
-        assert!(matches!(read_report(&[0x1f, 0x8b, 0]), Err(DotenvError::Gzip)));
-        assert!(matches!(read_report(&[0xff, b'=']), Err(DotenvError::Encoding)));
+        assert!(matches!(read_dotenv(b"no equals sign"), Err(DotenvError::Format { line: 1 })));
+        assert!(matches!(read_dotenv(b"A-B=1"), Err(DotenvError::Key { line: 1 })));
+        assert!(matches!(read_dotenv(&[0x1f, 0x8b, 0]), Err(DotenvError::Gzip)));
+        assert!(matches!(read_dotenv(&[0xff, b'=']), Err(DotenvError::Encoding)));
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
         encoder.write_all(&vec![b'a'; 2 * 1024 * 1024]).unwrap();
-        assert!(matches!(read_report(&encoder.finish().unwrap()), Err(DotenvError::TooBig)));
+        assert!(matches!(read_dotenv(&encoder.finish().unwrap()), Err(DotenvError::TooBig)));
     }
 }

@@ -30,7 +30,7 @@ pub use answer::{Answer, Cut, Hold, Payload, Reply};
 pub use artifact::{Artifact, Content};
 pub use artifacts::{Admission, Stored, Upload};
 pub use coordinator::Coordinator;
-pub use dotenv::{Dotenv, DotenvError, parse_dotenv};
+pub use dotenv::{Dotenv, DotenvError, parse_dotenv, read_dotenv};
 pub use endpoint::{Endpoint, UnknownEndpoint};
 pub use event::{Event, EventKind, EventQueue};
 pub use ids::{JobId, RunnerId};
