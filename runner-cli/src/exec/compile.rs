@@ -47,7 +47,11 @@ pub(super) fn facts(commit: &CommitFacts, session: Session) -> Facts {
         directory: commit.directory.clone(),
         git_ref: commit.git_ref.clone(),
         sha: commit.sha.clone(),
-        before_sha: commit.before_sha.clone(),
+        // Only a push has moved the ref from somewhere.
+        before_sha: match session.source.as_str() {
+            "push" => commit.before_sha.clone(),
+            _ => "0".repeat(commit.sha.len()),
+        },
         message: commit.message.clone(),
         author: commit.author.clone(),
         timestamp: commit.timestamp.clone(),

@@ -144,8 +144,13 @@ impl Sources {
             GitRef::MergeRequest(request) => Some(request.target_sha.as_str()),
             _ => None,
         });
-        let changes = compare(checkout, &git, &snapshot.sha, since, branch, &commit.default_branch)
-            .map_err(ExecError::Usage)?;
+        let source = arguments.source.as_deref().unwrap_or("push");
+        let changes = match (since, &commit.git_ref) {
+            (None, GitRef::Tag { .. }) => Changes::nothing("a tag has nothing to compare with"),
+            (None, _) if source != "push" => Changes::nothing("only a push has something to compare with"),
+            _ => compare(checkout, &git, &snapshot.sha, since, branch, &commit.default_branch)
+                .map_err(ExecError::Usage)?,
+        };
         let mut notes = commit.notes.clone();
         if snapshot.dirty {
             notes.push("uncommitted changes are part of the run; --committed leaves them out".to_owned());

@@ -1,5 +1,6 @@
 //! `exec`: local pipelines, and `lint`.
 
+mod changes;
 mod children;
 mod cleaning;
 mod includes;

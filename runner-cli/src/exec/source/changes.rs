@@ -12,6 +12,13 @@ pub(crate) struct Changes {
     pub(crate) base: String,
 }
 
+impl Changes {
+    /// No comparison, and why.
+    pub(crate) fn nothing(why: &str) -> Self {
+        Self { files: None, base: format!("nothing: {why}, so that every `changes` holds") }
+    }
+}
+
 /// Compares `tip` with the first of: the ref that was asked for, the upstream branch if we are ahead of it, the default
 /// branch when on another one, the commit before.
 pub(crate) fn compare(
@@ -46,7 +53,7 @@ pub(crate) fn compare(
     };
     Ok(match upstream.or_else(other_branch).or_else(before) {
         Some((base, name)) => changes(git, &base, tip, &name),
-        None => Changes { files: None, base: "nothing to compare with, every `changes` holds".to_owned() },
+        None => Changes::nothing("there is no commit before"),
     })
 }
 
