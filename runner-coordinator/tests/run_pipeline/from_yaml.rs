@@ -7,11 +7,11 @@ use runner_coordinator::run::Outcome;
 
 use crate::support::{Driver, facts, settings, value};
 
-struct OneFile(&'static str);
+struct OneFile(String);
 
 impl ProjectFiles for OneFile {
     fn read(&self, path: &str) -> io::Result<Option<String>> {
-        Ok((path == ".gitlab-ci.yml").then(|| self.0.to_owned()))
+        Ok((path == ".gitlab-ci.yml").then(|| self.0.clone()))
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
@@ -19,9 +19,14 @@ impl ProjectFiles for OneFile {
     }
 }
 
-fn compiled(text: &'static str) -> Pipeline {
-    let config = compile(".gitlab-ci.yml", &OneFile(text), &Context::from(&facts())).unwrap();
+pub(crate) fn compiled(text: &str) -> Pipeline {
+    let config = compile(".gitlab-ci.yml", &OneFile(text.to_owned()), &Context::from(&facts())).unwrap();
     config.evaluate(&Facts::from(&facts())).unwrap()
+}
+
+/// The pipeline of a file, running.
+pub(crate) fn driver(text: &str) -> Driver {
+    Driver::of(compiled(text), settings())
 }
 
 #[test]

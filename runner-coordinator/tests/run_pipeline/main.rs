@@ -9,6 +9,7 @@
 
 mod coordinator;
 mod from_yaml;
+mod keywords;
 mod payload;
 mod predefined;
 mod random_graphs;

@@ -119,3 +119,82 @@ fn start_rules() {
         assert_eq!(start(when, None, by_needs), alone, "{when:?} without predecessors");
     }
 }
+
+/// The table once more, as it is written down: the first row that fits counts. `only`: nothing else occurs; `any`: one of
+/// them occurs.
+const TABLE: [(&str, &str, &str); 11] = [
+    ("only", "skipped ignored", "skipped"),
+    ("only", "success skipped warning ignored", "success"),
+    ("only", "created warning ignored", "created"),
+    ("only", "canceled success skipped warning ignored", "canceled"),
+    ("only", "pending created skipped warning ignored", "pending"),
+    ("any", "running pending", "running"),
+    ("any", "waiting_for_resource", "waiting_for_resource"),
+    ("any", "manual", "manual"),
+    ("any", "scheduled", "scheduled"),
+    ("any", "created", "running"),
+    ("only", "success failed canceled skipped warning ignored", "failed"),
+];
+
+/// What a job counts as, and a job that does: status, and whether its failure is allowed.
+const KINDS: [(&str, Status, bool); 12] = [
+    ("created", Status::Created, true),
+    ("waiting_for_resource", Status::WaitingForResource, true),
+    ("pending", Status::Pending, true),
+    ("running", Status::Running, true),
+    ("success", Status::Success, true),
+    ("failed", Status::Failed, false),
+    ("canceled", Status::Canceled, false),
+    ("skipped", Status::Skipped, true),
+    ("manual", Status::Manual, false),
+    ("scheduled", Status::Scheduled, true),
+    ("warning", Status::Failed, true),
+    ("ignored", Status::Manual, true),
+];
+
+fn by_the_table(kinds: &[&str]) -> &'static str {
+    let fits = |(how, row, _): &&(&str, &str, &'static str)| {
+        let mut row = row.split(' ');
+        match *how {
+            "only" => {
+                let row: Vec<&str> = row.collect();
+                kinds.iter().all(|kind| row.contains(kind))
+            }
+            _ => row.any(|kind| kinds.contains(&kind)),
+        }
+    };
+    TABLE.iter().find(fits).map_or("no row fits", |(_, _, result)| *result)
+}
+
+#[test]
+fn every_combination_is_as_in_the_table() {
+    for bits in 1_u32..1 << KINDS.len() {
+        let chosen: Vec<_> =
+            (0..KINDS.len()).filter(|bit| bits & (1 << bit) != 0).map(|bit| KINDS[bit]).collect();
+        let kinds: Vec<&str> = chosen.iter().map(|(kind, ..)| *kind).collect();
+        let mut set = StatusSet::default();
+        for (_, status, allow_failure) in &chosen {
+            set.insert(*status, *allow_failure);
+        }
+        assert_eq!(set.combined().map(Status::as_str), Some(by_the_table(&kinds)), "{kinds:?}");
+
+        let unfinished =
+            kinds.iter().any(|kind| !["success", "failed", "canceled", "warning"].contains(kind));
+        let of_needs = match () {
+            () if kinds.contains(&"skipped") || kinds.contains(&"ignored") => "skipped",
+            () if unfinished => "pending",
+            () => by_the_table(&kinds),
+        };
+        assert_eq!(set.combined_needs().map(Status::as_str), Some(of_needs), "needs: {kinds:?}");
+        assert_eq!(set.has_failure(), kinds.contains(&"failed"));
+        assert_eq!(set.has_warning(), kinds.contains(&"warning"));
+    }
+    // What is not in the table: being stopped counts as running, and an allowed cancel as a warning.
+    let single = |status, allowed| {
+        let mut set = StatusSet::default();
+        set.insert(status, allowed);
+        set
+    };
+    assert_eq!(single(Status::Canceling, false), single(Status::Running, false));
+    assert_eq!(single(Status::Canceled, true), single(Status::Failed, true));
+}
