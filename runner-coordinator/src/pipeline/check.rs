@@ -5,15 +5,13 @@ use std::time::Duration;
 use indexmap::IndexMap;
 
 use super::duration;
-use super::error::{Code, CompileError};
+use super::error::{Code, CompileError, MAX_ERRORS};
 use super::span::Span;
 use super::suggest;
 use super::yaml::{Map, Node};
 
 /// Deepest nesting of lists that are flattened.
 const MAX_FLATTEN: usize = 10;
-/// More mistakes than this are not collected.
-const MAX_ERRORS: usize = 100;
 
 /// Mistakes and notes found so far.
 #[derive(Debug, Default)]

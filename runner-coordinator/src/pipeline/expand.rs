@@ -24,6 +24,7 @@ static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scope {
     values: IndexMap<String, String>,
+    weight: usize,
 }
 
 /// Why variables cannot be expanded.
@@ -57,7 +58,12 @@ impl Scope {
             let value = expander.value(name)?;
             values.insert((*name).to_owned(), value);
         }
-        Ok(Self { values })
+        Ok(Self { values, weight: expander.total })
+    }
+
+    /// Length in bytes of the values that were made by expanding.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
     }
 
     /// `text` with the variables of this scope; unknown names stay as written.

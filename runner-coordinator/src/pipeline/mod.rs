@@ -34,7 +34,8 @@
 //! | visible jobs; instances of one; all compiled jobs | 10,000; 200; 256 MiB |
 //! | tokens of an `if`; a compiled regular expression | 100; 1 MiB, in linear time |
 //! | comparisons of one `changes` or `exists` | 50,000, then it holds |
-//! | one variable after expansion; all of a job | 1 MiB; 16 MiB, chains of 100 |
+//! | alternatives that the braces of one path stand for | 1,000 in 64 KiB, then it matches |
+//! | one variable after expansion; all of a job; those of all jobs | 1 MiB; 16 MiB, chains of 100; 256 MiB |
 //! | mistakes that are collected | 100 |
 //!
 //! The keywords and their meaning: <https://docs.gitlab.com/ci/yaml/>.

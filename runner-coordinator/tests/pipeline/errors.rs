@@ -1,8 +1,9 @@
 //! What is said about mistakes, and where.
 
 use rstest::rstest;
+use runner_coordinator::pipeline::EvaluateError;
 
-use crate::support::{ROOT, error, errors, try_files};
+use crate::support::{ROOT, config, error, errors, push, try_files};
 
 /// One mistake, its place and its text.
 #[rstest]
@@ -267,7 +268,7 @@ fn fifty_needs_are_enough() {
         }
         text
     };
-    assert!(crate::support::config(&jobs(50)).jobs().count() == 51);
+    assert!(config(&jobs(50)).jobs().count() == 51);
     assert!(error(&jobs(51)).contains("a: one job can only need 50 others, but you have listed 51."));
 }
 
@@ -277,7 +278,7 @@ fn parallel_is_limited() {
     let text = |left: usize, right: usize| {
         format!("a: {{script: x, parallel: {{matrix: [{{A: [{}], B: [{}]}}]}}}}", values(left), values(right))
     };
-    assert_eq!(crate::support::config(&text(10, 20)).jobs().count(), 200);
+    assert_eq!(config(&text(10, 20)).jobs().count(), 200);
     assert!(
         error(&text(10, 21))
             .ends_with("jobs:a:parallel:matrix config generates too many jobs (maximum is 200)")
@@ -291,4 +292,13 @@ fn inheriting_cannot_fill_the_memory() {
         text.push_str(&format!("a{number}: {{script: x}}\n"));
     }
     assert!(errors(&text)[0].ends_with("the jobs of the configuration are too big"));
+}
+
+#[test]
+fn a_hundred_mistakes_are_enough() {
+    let jobs: String = (0..150).map(|number| format!("j{number}: {{script: 1}}\n")).collect();
+    assert_eq!(errors(&jobs).len(), 100);
+    let left_out = config("a: {script: x, rules: [{if: $NO}]}\nb: {script: x, parallel: 200, needs: [a]}");
+    let Err(EvaluateError::Invalid(errors)) = left_out.evaluate(&push()) else { panic!("b needs a") };
+    assert_eq!(errors.count(), 100);
 }

@@ -5,6 +5,7 @@ mod explain;
 mod foreign;
 mod include;
 mod keywords;
+mod limits;
 mod merging;
 mod properties;
 mod rules;

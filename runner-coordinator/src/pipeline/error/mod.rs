@@ -137,6 +137,9 @@ impl fmt::Display for CompileError {
 
 impl std::error::Error for CompileError {}
 
+/// More mistakes than this are not collected.
+pub(crate) const MAX_ERRORS: usize = 100;
+
 /// Everything that is wrong with a configuration; never empty. Displays as one line per mistake, in the alternate form
 /// (`{:#}`) as a paragraph per mistake.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,7 +149,8 @@ pub struct CompileErrors {
 
 impl CompileErrors {
     /// `Err` with all errors if there are any.
-    pub(crate) fn check(errors: Vec<CompileError>) -> Result<(), Self> {
+    pub(crate) fn check(mut errors: Vec<CompileError>) -> Result<(), Self> {
+        errors.truncate(MAX_ERRORS);
         if errors.is_empty() { Ok(()) } else { Err(Self { errors }) }
     }
 

@@ -1,5 +1,8 @@
 //! Whether one job takes part, and how.
 
+use std::cell::Cell;
+use std::fmt::Display;
+
 use super::super::context::Facts;
 use super::super::entries::variables::merge;
 use super::super::error::CompileError;
@@ -10,16 +13,31 @@ use super::super::rules::{Rule, RuleWhen, World};
 use super::policy;
 use crate::run::predefined::{EnvironmentFacts, JobFacts, of_job};
 
+/// Values that are expanded for all jobs of a pipeline together, in bytes. Variables that multiply cannot be multiplied by the
+/// number of jobs.
+const MAX_EXPANDED: usize = 256 * 1024 * 1024;
+
 /// What is the same for all jobs of a pipeline.
 pub(super) struct Evaluation<'e> {
-    pub(super) facts: &'e Facts,
-    pub(super) world: &'e World<'e>,
-    pub(super) instances: &'e Instances,
+    facts: &'e Facts,
+    world: &'e World<'e>,
+    instances: &'e Instances,
     /// Variables of the top level, with those of the workflow rule that matched.
-    pub(super) root_variables: &'e [Variable],
+    root_variables: &'e [Variable],
+    /// What has been expanded so far, in bytes.
+    expanded: Cell<usize>,
 }
 
-impl Evaluation<'_> {
+impl<'e> Evaluation<'e> {
+    pub(super) fn new(
+        facts: &'e Facts,
+        world: &'e World<'e>,
+        instances: &'e Instances,
+        root_variables: &'e [Variable],
+    ) -> Self {
+        Self { facts, world, instances, root_variables, expanded: Cell::default() }
+    }
+
     /// The job as it takes part; `None` when it does not.
     pub(super) fn decide(&self, planned: &Planned) -> Result<Option<Job>, CompileError> {
         let draft = &planned.draft;
@@ -113,7 +131,13 @@ impl Evaluation<'_> {
             .chain(user)
             .chain(&self.facts.project_variables)
             .chain(&self.facts.pipeline_variables);
-        Scope::new(variables).map_err(|error| CompileError::new(&job.span, format!("{}: {error}", job.name)))
+        let refuse = |reason: &dyn Display| CompileError::new(&job.span, format!("{}: {reason}", job.name));
+        let scope = Scope::new(variables).map_err(|error| refuse(&error))?;
+        self.expanded.set(self.expanded.get().saturating_add(scope.weight()));
+        if self.expanded.get() > MAX_EXPANDED {
+            return Err(refuse(&"the variables of all jobs together become too long when they are expanded"));
+        }
+        Ok(scope)
     }
 }
 

@@ -142,8 +142,7 @@ impl Config {
             Err(_) => return explained(Vec::new(), Verdict::NoPipeline),
         };
         let root_variables = merge(&self.variables, rule.map_or(&[], |rule| &rule.variables));
-        let evaluation =
-            Evaluation { facts, world, instances: &self.instances, root_variables: &root_variables };
+        let evaluation = Evaluation::new(facts, world, &self.instances, &root_variables);
         let scope = match evaluation.scope_of(planned) {
             Ok(scope) => scope,
             Err(error) => return explained(Vec::new(), Verdict::Invalid(error.to_string())),

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::super::config::Config;
 use super::super::context::Facts;
 use super::super::entries::variables::merge;
-use super::super::error::{Code, CompileError, CompileErrors};
+use super::super::error::{Code, CompileError, CompileErrors, MAX_ERRORS};
 use super::super::expand::Scope;
 use super::super::job::{Job, Variable};
 use super::super::rules::{Rule, RuleWhen, World};
@@ -72,17 +72,15 @@ impl Config {
             let value = name.clone();
             facts.predefined.push(Variable { key: "CI_PIPELINE_NAME".to_owned(), value, raw: false });
         }
-        let evaluation = Evaluation {
-            facts: &facts,
-            world: &world,
-            instances: &self.instances,
-            root_variables: &root_variables,
-        };
+        let evaluation = Evaluation::new(&facts, &world, &self.instances, &root_variables);
         let mut notes = self.notes.clone();
         let mut jobs = Vec::new();
         let mut errors = Vec::new();
         let mut told = HashSet::new();
         for planned in &self.planned {
+            if errors.len() >= MAX_ERRORS {
+                break;
+            }
             match evaluation.decide(planned) {
                 Ok(Some(job)) => {
                     // Instances of one job share what is refused.
@@ -147,6 +145,9 @@ impl Config {
     fn settle_names(&self, jobs: &mut [Job], errors: &mut Vec<CompileError>) {
         let present: HashSet<String> = jobs.iter().map(|job| job.name.clone()).collect();
         for job in jobs.iter_mut() {
+            if errors.len() >= MAX_ERRORS {
+                break;
+            }
             if let Some(dependencies) = &mut job.dependencies {
                 dependencies.retain(|dependency| present.contains(dependency));
             }
