@@ -121,7 +121,8 @@ fn compile_merged(
     let (tree, errors) = reference::resolve(&extended, &loaded.span);
     phase(errors, Code::Reference)?;
 
-    let notes = loaded.notes.into_iter().chain(loaded.left_out).collect();
+    let left_out = loaded.left_out.iter().map(|include| format!("{include}: left out"));
+    let notes = loaded.notes.into_iter().chain(left_out).collect();
     let mut check = Check { notes, ..Check::default() };
     let mut root = root::root(&mut check, &tree, &loaded.span);
     let mistakes = std::mem::take(&mut check.errors);

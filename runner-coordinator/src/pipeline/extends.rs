@@ -130,7 +130,9 @@ impl Resolver<'_> {
             let message = format!("{key}: unknown keys in `extends` ({})", unknown.join(", "));
             let known: Vec<&str> = self.root.entries().keys().map(|name| &**name).collect();
             let fallback = "jobs can only extend what this file or its includes define";
-            return Err(CompileError::new(&span, message).help(closest_of(&unknown, &known, fallback)));
+            return Err(CompileError::new(&span, message)
+                .help(closest_of(&unknown, &known, fallback))
+                .missing());
         }
         let invalid =
             pick(&|parent| self.root.entry(parent).is_some_and(|entry| entry.value.as_map().is_none()));

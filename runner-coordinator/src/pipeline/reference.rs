@@ -115,7 +115,7 @@ impl Resolver<'_> {
 }
 
 fn missing(path: &Path, span: &Span) -> CompileError {
-    CompileError::new(span, format!("!reference {} could not be found", shown(path)))
+    CompileError::new(span, format!("!reference {} could not be found", shown(path))).missing()
 }
 
 fn invalid(path: &Path, span: &Span) -> CompileError {

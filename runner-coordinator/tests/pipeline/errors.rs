@@ -94,8 +94,8 @@ use crate::support::{ROOT, config, error, errors, push, try_files};
     "1:22: jobs:a:only has to be either an array of conditions or a hash"
 )]
 #[case::only_regex(
-    "a: {script: x, only: [/(/]}",
-    "1:22: jobs:a:only config should be an array of strings or regular expressions using re2 syntax"
+    "a: {script: x, only: [main, /(/]}",
+    "1:29: jobs:a:only config should be an array of strings or regular expressions using re2 syntax"
 )]
 #[case::artifacts(
     "a: {script: x, artifacts: {paths: x}}",

@@ -158,6 +158,25 @@ fn what_cannot_be_had_is_refused_by_name_all_at_once() {
 }
 
 #[test]
+fn what_is_missing_may_have_been_in_any_include_that_was_left_out() {
+    let root = "include: [{project: g/u, file: f.yml}, {template: None.gitlab-ci.yml}]\na: {extends: .x}\nb: {extends: .y}";
+    let mut context = context();
+    context.skip_missing_includes = true;
+    let blamed = |text: &str| -> Vec<Option<String>> {
+        let errors = compile(ROOT, &world(text), &context).unwrap_err();
+        errors.iter().map(|error| error.help.clone()).collect()
+    };
+    let help = "perhaps because of one of the includes that were left out: .gitlab-ci.yml:1:12: include:project g/u, \
+                file f.yml; .gitlab-ci.yml:1:41: include:template None.gitlab-ci.yml";
+    assert_eq!(blamed(root), [Some(help.to_owned()), Some(help.to_owned())]);
+    // What is wrong in itself is not the fault of an include.
+    let root =
+        "include: {template: None.gitlab-ci.yml}\na: {script: x, retry: 9}\nb: {script: x, needs: [c]}";
+    let help = "perhaps because of an include that was left out: .gitlab-ci.yml:1:11: include:template None.gitlab-ci.yml";
+    assert_eq!(blamed(root), [None, Some(help.to_owned())]);
+}
+
+#[test]
 fn a_mistake_in_a_foreign_file_tells_the_way_to_it() {
     let mut world = world("include: {project: g/p, file: f.yml}");
     world.others.insert("g/p@HEAD:more.yml", "more: {script: more, need: []}");

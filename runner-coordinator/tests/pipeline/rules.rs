@@ -45,6 +45,9 @@ fn only_and_except_by_ref() {
         ("only: [branches], except: [/^release\\/.*$/]", [true, false, false, false, true, true]),
         ("only: [main@group/project]", [true, false, false, false, true, true]),
         ("only: [main@fork/project]", [false, false, false, false, false, false]),
+        // No regular expression of RE2: GitLab notices only when nothing follows the slash.
+        ("only: ['/^main\\Z/@group/project', '/(/i']", [false, false, false, false, false, false]),
+        ("except: ['/^main\\Z/@group/project']", [true, true, true, false, true, true]),
         ("only: {refs: [main]}", [true, false, false, false, true, true]),
         ("only: {kubernetes: active}", [false, false, false, false, false, false]),
         ("rules: [{when: always}]", [true, true, true, true, true, true]),

@@ -120,7 +120,9 @@ pub(crate) fn job(check: &mut Check, name: &str, entry: &Entry, around: &Surroun
     check_name(check, name, entry);
     let Some(map) = entry.value.as_map() else {
         let message = format!("{location} config should implement the script:, run:, or trigger: keyword");
-        check.push(CompileError::new(&entry.key_span, message).help("a job is a hash with `script`"));
+        check.push(
+            CompileError::new(&entry.key_span, message).help("a job is a hash with `script`").missing(),
+        );
         return None;
     };
     let needs = map.get("needs").and_then(|node| needs(check, node, &format!("{location}:needs")));
@@ -344,7 +346,7 @@ fn check_work(check: &mut Check, entry: &Entry, map: &Map, location: &str) {
         (None, None) => {
             let message =
                 format!("{location} config should implement the script:, run:, or trigger: keyword");
-            check.error(&entry.key_span, message);
+            check.push(CompileError::new(&entry.key_span, message).missing());
         }
         (Some(script), None) if script.value.is_null() => {
             check.error(&script.key_span, format!("{location} script can't be blank"));

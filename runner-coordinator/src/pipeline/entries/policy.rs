@@ -1,6 +1,7 @@
 //! `only` and `except`. <https://docs.gitlab.com/ci/yaml/deprecated_keywords/#only--except>
 
-use super::super::check::{Check, strings};
+use super::super::check::Check;
+use super::super::error::CompileError;
 use super::super::expression::{Expression, Pattern};
 use super::super::rules::{Changes, changes};
 use super::super::yaml::{Map, Node};
@@ -80,16 +81,26 @@ fn is_pattern(name: &str) -> bool {
 fn refs(check: &mut Check, node: &Node, location: &str) -> Option<Vec<RefPattern>> {
     let message =
         format!("{location} config should be an array of strings or regular expressions using re2 syntax");
-    let Some(texts) = strings(node) else {
-        check.error(&node.span, message);
-        return None;
+    let items = match node.as_list() {
+        Some(items) => items,
+        None => std::slice::from_ref(node),
     };
     let mut refs = Vec::new();
-    for text in texts {
-        match RefPattern::parse(&text) {
+    for item in items {
+        let Some(text) = item.as_text() else {
+            check.error(&item.span, message);
+            return None;
+        };
+        match RefPattern::parse(text) {
             Ok(pattern) => refs.push(pattern),
-            Err(_) => {
-                check.error(&node.span, message);
+            // GitLab looks only at entries that end with a slash. What follows the slash hides from it that an entry is no
+            // regular expression for RE2: then it is the name of a ref that no ref has.
+            Err(why) if !text.ends_with('/') => {
+                check.warn(&item.span, format!("{location}: `{text}` matches nothing: {why}"));
+                refs.push(RefPattern::word(text));
+            }
+            Err(why) => {
+                check.push(CompileError::new(&item.span, message).help(why));
                 return None;
             }
         }

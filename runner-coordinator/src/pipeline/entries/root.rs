@@ -58,7 +58,8 @@ pub(crate) fn root(check: &mut Check, root: &Map, span: &Span) -> Root {
     if visible.is_empty() {
         check.push(
             CompileError::new(span, "jobs config should contain at least one visible job")
-                .help("jobs whose names start with a dot are templates"),
+                .help("jobs whose names start with a dot are templates")
+                .missing(),
         );
     }
     if let Some((_, entry)) = visible.get(MAX_JOBS) {

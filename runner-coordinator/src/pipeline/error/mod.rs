@@ -11,6 +11,9 @@ pub use excerpt::Excerpt;
 pub(crate) use trail::Origin;
 pub use trail::Step;
 
+/// So many includes are named when something is missing.
+const MAX_BLAMED: usize = 5;
+
 /// One mistake in a configuration.
 ///
 /// Displays as `FILE:LINE:COLUMN: message`; the alternate form (`{:#}`) shows the line with a caret below, what can be
@@ -32,6 +35,8 @@ pub struct CompileError {
     /// How the place came to take part: through which includes, and which `extends`. Empty for a job that is written in the
     /// root file itself.
     pub trail: Vec<Step>,
+    /// Whether something is missing that an include may have brought.
+    missing: bool,
 }
 
 /// Kind of a mistake: what an editor or a script can decide by. Its text form never changes.
@@ -92,7 +97,14 @@ impl CompileError {
             code: Code::default(),
             excerpt: None,
             trail: Vec::new(),
+            missing: false,
         }
+    }
+
+    /// Marks the mistake as one that goes away when an include brings what is missing.
+    pub(crate) fn missing(mut self) -> Self {
+        self.missing = true;
+        self
     }
 
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
@@ -154,12 +166,25 @@ impl CompileErrors {
         if errors.is_empty() { Ok(()) } else { Err(Self { errors }) }
     }
 
-    /// Says of every mistake that it may come from an include that was left out.
+    /// Says of what is missing that it may come from the includes that were left out.
     pub(crate) fn blame(mut self, left_out: &[String]) -> Self {
-        if let Some(first) = left_out.first() {
-            for error in &mut self.errors {
-                error.help = Some(format!("perhaps because of an include that was left out: {first}"));
+        let named: Vec<&str> = left_out.iter().take(MAX_BLAMED).map(String::as_str).collect();
+        let more = match left_out.len().saturating_sub(MAX_BLAMED) {
+            0 => String::new(),
+            more => format!("; {more} more"),
+        };
+        let help = match named.as_slice() {
+            [] => return self,
+            [one] => format!("perhaps because of an include that was left out: {one}"),
+            several => {
+                format!(
+                    "perhaps because of one of the includes that were left out: {}{more}",
+                    several.join("; ")
+                )
             }
+        };
+        for error in self.errors.iter_mut().filter(|error| error.missing) {
+            error.help = Some(help.clone());
         }
         self
     }

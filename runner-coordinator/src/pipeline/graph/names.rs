@@ -55,7 +55,7 @@ pub(super) fn resolve_dependencies(names: &[String], instances: &Instances) -> V
 
 /// The error for a need that no job of the configuration satisfies.
 pub(crate) fn unknown_need(job: &str, need: &NeedSpec, missing: &str, instances: &Instances) -> CompileError {
-    let error = CompileError::new(&need.span, format!("{job} job: undefined need: {missing}"));
+    let error = CompileError::new(&need.span, format!("{job} job: undefined need: {missing}")).missing();
     match super::super::suggest::closest(missing, instances.keys().map(String::as_str)) {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error,

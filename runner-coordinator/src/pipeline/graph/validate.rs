@@ -44,6 +44,9 @@ pub(crate) fn validate(check: &mut Check, planned: &[Planned], instances: &Insta
     }
 }
 
+/// What is wrong with `on_stop` when there is no such job.
+const UNDEFINED: &str = "is not defined";
+
 struct Validator<'p> {
     planned: &'p [Planned],
     instances: &'p Instances,
@@ -65,7 +68,8 @@ impl Validator<'_> {
                 job.stage,
                 stages.join(", ")
             ),
-        );
+        )
+        .missing();
         check.push(match suggest::closest(&job.stage, stages.iter().map(String::as_str)) {
             Some(near) => error.help(format!("did you mean `{near}`?")),
             None => error.help("add it to `stages`"),
@@ -109,7 +113,10 @@ impl Validator<'_> {
             None if need.optional => {}
             None => match spec {
                 Some(spec) => check.push(unknown_need(name, spec, &need.job, self.instances)),
-                None => check.error(span, format!("{name} job: undefined need: {}", need.job)),
+                None => {
+                    let message = format!("{name} job: undefined need: {}", need.job);
+                    check.push(CompileError::new(span, message).missing());
+                }
             },
             Some(index) if self.is_later(&self.planned[*index], planned) => {
                 check.error(
@@ -148,7 +155,10 @@ impl Validator<'_> {
         let name = &planned.job.name;
         for dependency in names {
             match self.jobs.get(dependency.as_str()) {
-                None => check.error(span, format!("{name} job: undefined dependency: {dependency}")),
+                None => {
+                    let message = format!("{name} job: undefined dependency: {dependency}");
+                    check.push(CompileError::new(span, message).missing());
+                }
                 Some(index) if self.is_later(&self.planned[*index], planned) => {
                     let message = format!(
                         "{name} job: dependency {dependency} is not defined in current or prior stages"
@@ -179,13 +189,14 @@ impl Validator<'_> {
         let Some(environment) = &job.environment else { return };
         let Some(on_stop) = &environment.on_stop else { return };
         let text = match self.jobs.get(on_stop.as_str()).map(|index| &self.planned[*index].job.environment) {
-            None => "is not defined",
+            None => UNDEFINED,
             Some(None) => "does not have environment defined",
             Some(Some(stop)) if stop.name != environment.name => "have different environment name",
             Some(Some(stop)) if stop.action != "stop" => "needs to have action stop defined",
             Some(Some(_)) => return,
         };
-        check.error(&job.span, format!("{} job: on_stop job {on_stop} {text}", job.base));
+        let error = CompileError::new(&job.span, format!("{} job: on_stop job {on_stop} {text}", job.base));
+        check.push(if text == UNDEFINED { error.missing() } else { error });
     }
 
     fn circles(&self, check: &mut Check) {

@@ -224,7 +224,7 @@ impl<'a> Loader<'a> {
             return Err(CompileError::new(&entry.span, message).help(entry.kind.how_to_get()));
         }
         let Some(sources) = self.found(entry, home)? else {
-            self.left_out.push(format!("{}: {}: left out", entry.span, entry.kind.describe()));
+            self.left_out.push(format!("{}: {}", entry.span, entry.kind.describe()));
             return Ok(());
         };
         let given = match &entry.inputs {
