@@ -26,8 +26,10 @@ pub struct ShellConfig {
     pub cache_dir: PathBuf,
     /// Program and leading arguments that offer the helper's commands, `supervise` first of all; the program by an absolute path.
     pub helper: Vec<String>,
-    /// Shell of the jobs; started as a login shell.
+    /// Shell of the jobs.
     pub shell: Shell,
+    /// Whether it is a login shell, which reads the user's profile. Without, jobs see the manager's environment as it is.
+    pub login: bool,
     /// Time between asking a stage's processes to end and killing them, when the supervisor itself is asked to end.
     pub grace: Duration,
     /// The same for processes that a stage leaves behind when it ends by itself.
@@ -37,7 +39,7 @@ pub struct ShellConfig {
 }
 
 impl ShellConfig {
-    /// bash, a grace of 30 s, 1 s for what stages leave behind, no additional variables.
+    /// bash as a login shell, a grace of 30 s, 1 s for what stages leave behind, no additional variables.
     pub fn new(
         state_dir: impl Into<PathBuf>,
         builds_dir: impl Into<PathBuf>,
@@ -50,6 +52,7 @@ impl ShellConfig {
             cache_dir: cache_dir.into(),
             helper,
             shell: Shell::Bash,
+            login: true,
             grace: Duration::from_secs(30),
             leftover_grace: Duration::from_secs(1),
             environment: Vec::new(),

@@ -58,10 +58,12 @@ impl ShellEnvironment {
     }
 
     fn spec(&self, stage: &StageFolder, input: &StageInput) -> Result<Spec, EnvironmentError> {
-        let shell = match self.config.shell {
-            Shell::Bash => vec!["bash".to_owned(), "--login".to_owned()],
-            Shell::Sh => vec!["sh".to_owned(), "-l".to_owned()],
+        let (program, login) = match self.config.shell {
+            Shell::Bash => ("bash", "--login"),
+            Shell::Sh => ("sh", "-l"),
         };
+        let login = self.config.login.then_some(login);
+        let shell = std::iter::once(program).chain(login).map(str::to_owned).collect();
         let mut spec = Spec::new(shell, utf8(&self.config.builds_dir)?);
         spec.default_grace_ms = millis(self.config.grace);
         spec.leftover_grace_ms = millis(self.config.leftover_grace);
@@ -91,6 +93,7 @@ impl Environment for ShellEnvironment {
             "folder": folder,
             "builds_dir": builds_dir,
             "shell": self.config.shell,
+            "login": self.config.login,
         });
         Handle::new(EXECUTOR, value)
     }

@@ -126,6 +126,8 @@ struct HandleValue {
     builds_dir: Option<PathBuf>,
     #[serde(default)]
     shell: Option<Shell>,
+    #[serde(default)]
+    login: Option<bool>,
 }
 
 impl HandleValue {
@@ -136,6 +138,7 @@ impl HandleValue {
             config.builds_dir.clone_from(builds_dir);
         }
         config.shell = self.shell.unwrap_or(config.shell);
+        config.login = self.login.unwrap_or(config.login);
         Arc::new(config)
     }
 }

@@ -56,6 +56,8 @@ pub(super) fn manager(
     let mut config =
         ShellConfig::new(folder.folder("shell")?, folder.folder("builds")?, folder.cache()?, helper);
     config.grace = grace;
+    // Jobs find what the user has at hand: a profile would set the search path anew and hide, say, a virtual environment.
+    config.login = false;
     let entry = RunnerEntry {
         identity,
         // Requests are held until there is a job; the pause only matters when one is answered without.

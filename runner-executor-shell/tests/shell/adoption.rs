@@ -62,11 +62,12 @@ async fn a_changed_configuration_changes_no_stage_of_a_job_that_goes_on() {
     let mut changed = host.config.clone();
     changed.builds_dir = host.path("elsewhere");
     changed.shell = Shell::Sh;
+    changed.login = false;
     let adopted = ShellProvider::new(changed).adopt(&handle, &context(1)).await.unwrap();
     let Adoption::Live(environment) = adopted else { panic!("{adopted:?}") };
-    environment.start(&stage(1), script("pwd; echo ${BASH_VERSION:+bash}")).await.unwrap();
+    environment.start(&stage(1), script("pwd; echo ${BASH_VERSION:+bash}; shopt login_shell")).await.unwrap();
     let said = text(&read_all(environment.follow(&stage(1), 0)).await.0);
-    assert_eq!(said, format!("{}\nbash\n", host.path("builds").display()));
+    assert_eq!(said, format!("{}\nbash\nlogin_shell    \ton\n", host.path("builds").display()));
     assert_eq!(environment.handle(), handle);
 }
 

@@ -89,6 +89,23 @@ async fn the_shell_is_a_login_shell_of_the_chosen_kind() {
 }
 
 #[tokio::test]
+async fn only_a_login_shell_reads_the_profile() {
+    for (shell, login) in [(Shell::Bash, true), (Shell::Bash, false), (Shell::Sh, true), (Shell::Sh, false)] {
+        let host = Host::with(|config| {
+            config.shell = shell;
+            config.login = login;
+        });
+        // The home of stages.
+        fs::write(host.path(".profile"), "said=' profile'").unwrap();
+        let environment = host.job(1).await;
+        environment.start(&stage(1), script("echo \"script${said-}\"")).await.unwrap();
+        let (frames, end) = read_all(environment.follow(&stage(1), 0)).await;
+        let expected = if login { "script profile\n" } else { "script\n" };
+        assert_eq!((text(&frames).as_str(), end), (expected, StageEnd::Exit(0)), "{shell:?} {login}");
+    }
+}
+
+#[tokio::test]
 async fn secrets_reach_the_stage_and_leave_with_the_job() {
     let host = Host::new();
     let environment = host.job(1).await;

@@ -23,6 +23,27 @@ fn seen(answer: &Answer) -> Vec<String> {
 }
 
 #[test]
+fn jobs_see_the_environment_of_their_user_whatever_the_profile_says() {
+    let surroundings = Surroundings::new();
+    let checkout = Checkout::new(&surroundings, "a: {script: ['echo \"tool ${TOOL-none}\"']}");
+    surroundings.write("home/.profile", "export TOOL=profile");
+    let answer = Answer::of(checkout.exec_command(&[]).env("TOOL", "activated")).expect(0);
+    assert!(answer.out.contains("a | tool activated\n"), "{}", answer.out);
+}
+
+#[test]
+fn the_folder_of_a_job_is_called_like_its_project() {
+    let surroundings = Surroundings::new();
+    let checkout = Checkout::new(
+        &surroundings,
+        "a: {script: ['echo \"in ${CI_PROJECT_DIR#\"$CI_BUILDS_DIR\"/*/*/}\"']}",
+    );
+    checkout.git(&["remote", "add", "origin", "https://gitlab.example.org/group/sub/tool.git"]);
+    let answer = checkout.exec(&[]).expect(0);
+    assert!(answer.out.contains("a | in group/sub/tool\n"), "{}", answer.out);
+}
+
+#[test]
 fn the_tree_as_it_is() {
     let surroundings = Surroundings::new();
     let checkout = Checkout::new(&surroundings, LOOK);
