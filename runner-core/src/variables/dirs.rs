@@ -67,8 +67,11 @@ impl JobDirs {
     pub fn new(inputs: &VariableInputs<'_>, place: &Place) -> Result<Self, DirsError> {
         let builds_dir = root("builds folder", &place.builds_dir)?;
         let cache_root = root("cache folder", &place.cache_dir)?;
+        let info = &inputs.job.job_info;
         let mut slug = project_slug(&inputs.job.git_info.repo_url)
-            .unwrap_or_else(|| format!("project-{}", inputs.job.job_info.project_id));
+            // A repository on this machine has no host in its URL; the project's path is the same folder.
+            .or_else(|| usable_path(&info.project_full_path))
+            .unwrap_or_else(|| format!("project-{}", info.project_id));
         let first = Self::layout(inputs, place, &builds_dir, &cache_root, &slug);
         // The options may refer to folders, and folders depend on two options: one round is all that expansion does anyway.
         let options = JobOptions::of(inputs, &Variables::build(inputs, Some(&first)));
@@ -124,7 +127,11 @@ fn project_slug(repo_url: &str) -> Option<String> {
     let path = rest[host.len()..].split(['?', '#']).next().unwrap_or_default();
     // Read as text: a parser of URLs would resolve the dots that are refused below.
     let path = percent_decode_str(path).decode_utf8().ok()?;
-    let path = path.strip_suffix(".git").unwrap_or(&path);
+    usable_path(path.strip_suffix(".git").unwrap_or(&path))
+}
+
+/// The path as a folder below another one; `None` when it is none.
+fn usable_path(path: &str) -> Option<String> {
     if path.contains("..") || path.contains('\0') {
         return None;
     }
@@ -157,7 +164,7 @@ fn clone_path(path: &str, builds_dir: &str, allowed: bool) -> Result<String, Dir
 
 #[cfg(test)]
 mod tests {
-    use super::{DirsError, clone_path, project_slug};
+    use super::{DirsError, clone_path, project_slug, usable_path};
 
     #[test]
     fn slugs() {
@@ -181,6 +188,18 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(project_slug(url).as_deref(), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn project_paths() {
+        for (path, expected) in [
+            ("group/sub/project", Some("group/sub/project")),
+            ("/group//project/", Some("group/project")),
+            ("group/../../project", None),
+            ("", None),
+        ] {
+            assert_eq!(usable_path(path).as_deref(), expected, "{path}");
         }
     }
 

@@ -18,6 +18,8 @@ const NARROWEST: usize = 90;
 /// Width of a column of text, generously.
 const LETTER: usize = 8;
 const SMALL_LETTER: usize = 7;
+/// Height of what is written below a box.
+const REMARK: usize = 14;
 const PADDING: usize = 14;
 
 /// Colours follow the reader's choice of light and dark.
@@ -49,7 +51,7 @@ pub(crate) fn svg(graph: &Graph) -> String {
         for (row, node) in column.nodes.iter().enumerate() {
             let y = MARGIN + HEAD + row * ROW;
             places.insert(&node.name, Place { x, y, width });
-            height = height.max(y + ROW);
+            height = height.max(y + BOX + REMARK);
         }
         x += width + GAP;
     }

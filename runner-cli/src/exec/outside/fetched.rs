@@ -164,7 +164,14 @@ impl Repository {
 
     /// What git said, without the password.
     fn failure(&self, error: &GitError) -> io::Error {
-        let text = error.to_string();
+        let text = match error {
+            GitError::Failed { output, .. } => {
+                let lines = output.lines().map(|line| line.strip_prefix("fatal: ").unwrap_or(line));
+                let said: Vec<&str> = lines.filter(|line| !line.is_empty()).collect();
+                format!("git cannot fetch from {}: {}", self.address, said.join("; "))
+            }
+            GitError::Start(_) => error.to_string(),
+        };
         let secret = self.address.split_once("://").and_then(|(_, rest)| rest.split_once('@'));
         io::Error::other(match secret {
             Some((secret, _)) if !secret.is_empty() => text.replace(secret, "[MASKED]"),

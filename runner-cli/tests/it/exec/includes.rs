@@ -110,7 +110,7 @@ fn projects_beside_the_own_one_are_fetched_with_git_and_kept() {
     assert_eq!(jobs(list(&["--offline"])), "more-from-tag from-tag");
     let answer = list(&["--refresh-includes"]).expect(2);
     assert!(
-        answer.err.contains("include:project group/templates, file jobs.yml, ref v1.2.0: `git fetch"),
+        answer.err.contains("include:project group/templates, file jobs.yml, ref v1.2.0: git cannot fetch from https://git.example.org/group/templates.git: "),
         "{}",
         answer.err
     );
