@@ -80,11 +80,11 @@ impl Session<'_> {
         let pipeline = compile::evaluate(&config, &inputs)?;
         self.notes.extend(plan.files.outside().map(Outside::take_notes).unwrap_or_default());
         self.notes.extend(pipeline.notes.iter().map(|note| format!("{prefix}: {note}")));
-        self.notes.extend(images(&pipeline, plan.arguments.strict_image)?);
         self.publish(facts.pipeline_id)?;
         let mut settings = settings(facts.clone(), plan.arguments, &given);
         settings.play = play(plan.arguments, &prefix);
         let pipeline = PipelineRun::new(pipeline, settings)?;
+        self.notes.extend(images(&pipeline, plan.arguments.strict_image)?);
         let mut run = Run::new(pipeline, facts);
         run.prefix = prefix;
         run.level = level;

@@ -43,7 +43,6 @@ impl<'a> Session<'a> {
             );
         }
         notes.extend(pipeline.notes.iter().cloned());
-        notes.extend(images(&pipeline, arguments.strict_image)?);
         let (Some(git), Some(served), Ok(checkout)) = (&sources.git, &sources.served, &project.checkout)
         else {
             return Err(ExecError::Runner("there are no sources".to_owned()));
@@ -62,6 +61,7 @@ impl<'a> Session<'a> {
         settings.selection = selection(arguments);
         settings.play = play(arguments, "");
         let pipeline = PipelineRun::new(pipeline, settings)?;
+        notes.extend(images(&pipeline, arguments.strict_image)?);
         let screen = Screen::new(
             std::io::stdout(),
             styles(arguments.color),

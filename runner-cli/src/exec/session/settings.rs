@@ -1,7 +1,6 @@
 //! What of the arguments concerns a pipeline itself.
 
-use runner_coordinator::pipeline::Pipeline;
-use runner_coordinator::run::{Facts, Play, RunnerFacts, Selection, Settings};
+use runner_coordinator::run::{Facts, PipelineRun, Play, RunnerFacts, Selection, Settings};
 
 use crate::args::ExecArgs;
 use crate::exec::variables::Given;
@@ -18,25 +17,23 @@ pub(in crate::exec) fn settings(facts: Facts, arguments: &ExecArgs, given: &Give
     settings
 }
 
-/// What is said about jobs that ask for an image: this machine is no image.
-pub(in crate::exec) fn images(pipeline: &Pipeline, strict: bool) -> Result<Option<String>, ExecError> {
+/// What is said about jobs of the run that ask for an image: this machine is no image.
+pub(in crate::exec) fn images(pipeline: &PipelineRun, strict: bool) -> Result<Option<String>, ExecError> {
     let asking: Vec<&str> = pipeline
-        .jobs
-        .iter()
+        .jobs()
+        .map(|view| view.job)
         .filter(|job| job.image.is_some() || !job.services.is_empty())
         .map(|job| job.name.as_str())
         .collect();
     let Some(first) = asking.first() else { return Ok(None) };
+    let jobs = if asking.len() == 1 { "1 job".to_owned() } else { format!("{} jobs", asking.len()) };
     if strict {
         return Err(ExecError::NothingToRun(format!(
-            "{} jobs ask for an image or services ({first} for one), and --strict-image forbids to run them here",
-            asking.len()
+            "{jobs} with an image or services ({first} for one), and --strict-image forbids to run such jobs here"
         )));
     }
-    let jobs = if asking.len() == 1 { "job" } else { "jobs" };
     Ok(Some(format!(
-        "ignored: image and services ({} {jobs}): scripts run on this machine; --strict-image refuses that",
-        asking.len()
+        "ignored: image and services ({jobs}): scripts run on this machine; --strict-image refuses that"
     )))
 }
 
