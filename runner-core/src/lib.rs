@@ -28,6 +28,7 @@ pub mod conformance;
 mod errors;
 pub mod executor;
 pub mod journal;
+mod last_line;
 pub mod log;
 pub mod manager;
 pub mod observe;

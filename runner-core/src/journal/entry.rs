@@ -20,11 +20,12 @@ use crate::variables::{Program, TlsFiles};
 /// | --- | --- |
 /// | 1 | how a job is ended and reported whose manager died |
 /// | 2 | how it goes on: on which terms, which stages are over and how, when limits end |
+/// | 3 | the same; each change of the progress is one more line of its file, and the last one counts |
 ///
 /// Changing the format: a new optional field with `#[serde(default)]` keeps the version when old and new programs both do the
 /// right thing without it. Anything else raises the version, keeps reading the old one, and adds a sample of the old one to
 /// the fixtures of `tests/journal`, which are never changed.
-pub const FORMAT_VERSION: u32 = 2;
+pub const FORMAT_VERSION: u32 = 3;
 
 /// The oldest version that is still read.
 pub const OLDEST_FORMAT: u32 = 1;

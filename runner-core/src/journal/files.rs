@@ -1,10 +1,11 @@
 //! The journal as files of a folder.
 
+use std::collections::HashMap;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
@@ -13,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::names;
 use super::{Assignment, Entry, FORMAT_VERSION, Journal, JournalError, OLDEST_FORMAT, Progress};
 use crate::executor::JobKey;
+use crate::last_line::{LastLine, is_at, last_line};
 use crate::log::LogStorage;
 
 const ASSIGNMENT: &str = "assignment.json";
@@ -30,6 +32,8 @@ pub struct FileJournal {
     root: PathBuf,
     /// Locked while the journal lives: two managers must not resolve the same entries.
     lock: Mutex<fs::File>,
+    /// Progress that this value has written.
+    progress: Mutex<HashMap<JobKey, Arc<Mutex<LastLine>>>>,
 }
 
 impl FileJournal {
@@ -41,7 +45,7 @@ impl FileJournal {
         let root = root.into();
         make_folder(&root)?;
         let lock = Mutex::new(lock(&root.join(LOCK))?);
-        let journal = Self { root, lock };
+        let journal = Self { root, lock, progress: Mutex::default() };
         journal.check()?;
         journal.remove_halves();
         Ok(journal)
@@ -49,6 +53,18 @@ impl FileJournal {
 
     fn folder(&self, key: &JobKey) -> PathBuf {
         self.root.join(names::folder(key))
+    }
+
+    fn progress(&self, key: &JobKey) -> Arc<Mutex<LastLine>> {
+        let mut files = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        match files.get(key) {
+            Some(file) => Arc::clone(file),
+            None => {
+                let file = Arc::new(Mutex::new(LastLine::new(self.folder(key).join(PROGRESS))));
+                files.insert(key.clone(), Arc::clone(&file));
+                file
+            }
+        }
     }
 
     /// Folder of a job's log.
@@ -129,17 +145,24 @@ impl Journal for FileJournal {
         self.hold()?;
         let folder = self.folder(&assignment.key);
         make_folder(&folder)?;
-        make_folder(&folder.join(LOG))?;
         write(&folder.join(ASSIGNMENT), assignment, true)?;
         sync_folder(&self.root)
     }
 
     fn save(&self, key: &JobKey, progress: &Progress) -> Result<(), JournalError> {
-        write(&self.folder(key).join(PROGRESS), progress, progress.verdict.is_some())
+        let file = self.progress(key);
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = serde_json::to_vec(progress).map_err(io::Error::from).and_then(|line| {
+            file.write(&line)?;
+            if progress.verdict.is_some() { file.sync() } else { Ok(()) }
+        });
+        let path = || self.folder(key).join(PROGRESS);
+        written.map_err(|source| JournalError { action: "write", path: path(), source })
     }
 
     fn remove(&self, key: &JobKey) -> Result<(), JournalError> {
         let path = self.folder(key);
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         // The assignment goes first: what is left of a half-removed entry is not taken for a job.
         for step in [fs::remove_file(path.join(ASSIGNMENT)), fs::remove_dir_all(&path)] {
             match step {
@@ -193,14 +216,6 @@ fn lock(path: &Path) -> Result<fs::File, JournalError> {
     Ok(lock)
 }
 
-/// Whether an open file is the one at a path.
-fn is_at(file: &fs::File, path: &Path) -> bool {
-    match (file.metadata(), fs::symlink_metadata(path)) {
-        (Ok(ours), Ok(there)) => ours.ino() == there.ino() && ours.dev() == there.dev(),
-        _ => false,
-    }
-}
-
 /// Only the version, to be read before the rest.
 #[derive(serde::Deserialize)]
 struct Version {
@@ -209,7 +224,7 @@ struct Version {
 
 fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, String> {
     let text = match fs::read(path) {
-        Ok(text) => text,
+        Ok(text) => last_line(text),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
     };

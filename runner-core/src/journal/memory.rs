@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
+use super::names;
 use super::{Assignment, Entry, Journal, JournalError, Progress};
 use crate::executor::JobKey;
 use crate::log::LogStorage;
@@ -14,7 +16,8 @@ use crate::log::LogStorage;
 /// A [`Journal`] in memory: for simulations, and for those who embed the run loop and can do without the state surviving
 /// their process. Clones share the entries, so that another manager can find what one has left.
 ///
-/// Entries are kept as they would be written to a file.
+/// Entries are kept as they would be written to a file. Logs, which may be long, can be kept [in
+/// files](Self::with_logs_in).
 ///
 /// ```
 /// use runner_core::journal::{Journal, MemoryJournal};
@@ -26,13 +29,15 @@ use crate::log::LogStorage;
 #[derive(Debug, Clone, Default)]
 pub struct MemoryJournal {
     entries: Arc<Mutex<BTreeMap<JobKey, Kept>>>,
+    logs: Option<Arc<Path>>,
 }
 
 #[derive(Debug)]
 struct Kept {
     assignment: Secret,
     progress: Option<Secret>,
-    log: LogStorage,
+    /// `None`: in a file.
+    log: Option<LogStorage>,
 }
 
 /// A record as text; holds the job's token.
@@ -45,6 +50,24 @@ impl std::fmt::Debug for Secret {
 }
 
 impl MemoryJournal {
+    /// Keeps the logs in files of mode 0600 in `folder`, which must exist: they need no memory then, however long they are. No other
+    /// process can go on with them. An entry's file is removed with it.
+    ///
+    /// ```
+    /// use runner_core::journal::{Journal, MemoryJournal};
+    ///
+    /// let folder = tempfile::tempdir().unwrap();
+    /// let journal = MemoryJournal::with_logs_in(folder.path());
+    /// assert!(journal.check().is_ok());
+    /// ```
+    pub fn with_logs_in(folder: impl Into<PathBuf>) -> Self {
+        Self { logs: Some(folder.into().into()), ..Self::default() }
+    }
+
+    fn log_file(&self, key: &JobKey) -> Option<PathBuf> {
+        Some(self.logs.as_ref()?.join(names::folder(key)))
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<JobKey, Kept>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -52,7 +75,8 @@ impl MemoryJournal {
 
 impl Journal for MemoryJournal {
     fn begin(&self, assignment: &Assignment) -> Result<(), JournalError> {
-        let kept = Kept { assignment: write(assignment)?, progress: None, log: LogStorage::memory() };
+        let log = self.logs.is_none().then(LogStorage::memory);
+        let kept = Kept { assignment: write(assignment)?, progress: None, log };
         self.lock().insert(assignment.key.clone(), kept);
         Ok(())
     }
@@ -68,7 +92,13 @@ impl Journal for MemoryJournal {
 
     fn remove(&self, key: &JobKey) -> Result<(), JournalError> {
         self.lock().remove(key);
-        Ok(())
+        let Some(path) = self.log_file(key) else { return Ok(()) };
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(JournalError { action: "remove", path, source })
+            }
+            _ => Ok(()),
+        }
     }
 
     fn entries(&self) -> Result<Vec<Entry>, JournalError> {
@@ -86,7 +116,14 @@ impl Journal for MemoryJournal {
 
     fn log(&self, key: &JobKey) -> BoxFuture<'static, io::Result<LogStorage>> {
         let log = self.lock().get(key).map(|kept| kept.log.clone());
-        Box::pin(async move { log.ok_or_else(|| io::ErrorKind::NotFound.into()) })
+        let file = self.log_file(key);
+        Box::pin(async move {
+            match (log, file) {
+                (Some(Some(log)), _) => Ok(log),
+                (Some(None), Some(file)) => LogStorage::scratch(file).await,
+                _ => Err(io::ErrorKind::NotFound.into()),
+            }
+        })
     }
 }
 

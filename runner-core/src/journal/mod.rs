@@ -4,12 +4,12 @@
 //! <state folder>/                 0700
 //!   runner-2mn-ncv-x-job-42/      0700  named by the job
 //!     assignment.json             0600  written once, before the job is acknowledged
-//!     progress.json               0600  replaced whenever a fact changes, before the change takes effect
+//!     progress.json               0600  a line whenever a fact changes, before the change takes effect; the last one counts
 //!     log/                              the masked log and its checkpoint, see [`log`](crate::log)
 //! ```
 //!
-//! The entry is removed when GitLab has accepted the job's end. Files are replaced by renaming: after the death of the process
-//! each is either the old or the new one. The assignment and the verdict also survive the end of the machine. A record of an
+//! The entry is removed when GitLab has accepted the job's end. Files come into being by renaming, and only whole lines count: after
+//! the death of the process there is either the old or the new one. The assignment and the verdict also survive the end of the machine. A record of an
 //! unknown version, or one that is not where it belongs, is left alone and reported.
 
 mod entry;

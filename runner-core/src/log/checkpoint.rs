@@ -6,10 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -17,8 +15,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::filter::FilterState;
-use super::spool::{blocking, private_file, remove_file};
+use super::spool::{blocking, remove_file};
 use crate::executor::StageKey;
+use crate::last_line::{LastLine, last_line};
 
 /// Version of the format. A checkpoint of another version cannot be used.
 pub(super) const VERSION: u32 = 1;
@@ -89,69 +88,33 @@ pub trait CheckpointStore: Send + Sync + fmt::Debug {
     async fn remove(&self) -> io::Result<()>;
 }
 
-/// A file that is longer is begun anew.
-const LONGEST: u64 = 256 * 1024;
-
-/// Checkpoints in a file of mode 0600, one a line; the last whole line counts. A line costs a hundredth of what a new file
-/// costs that takes the place of the old one, and a process that dies in the middle of it leaves the line before.
+/// Checkpoints in a file of mode 0600, one a line; the last whole line counts.
 #[derive(Debug)]
 pub struct FileCheckpoints {
     path: PathBuf,
-    /// Written by this value, and its length.
-    file: Arc<Mutex<Option<(File, u64)>>>,
+    file: Arc<Mutex<LastLine>>,
 }
 
 impl FileCheckpoints {
     /// Uses the file `path`, and while it is begun anew another one beside it. Their folder must exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), file: Arc::default() }
+        let path = path.into();
+        Self { file: Arc::new(Mutex::new(LastLine::new(path.clone()))), path }
     }
-}
 
-/// Adds a line, to a new file if need be.
-fn add(path: &Path, file: &mut Option<(File, u64)>, line: &[u8]) -> io::Result<()> {
-    // Taken out: when it fails, nobody knows what the file ends with, and the next one begins it anew.
-    let old = file.take().filter(|(open, length)| *length < LONGEST && is_at(open, path));
-    if let Some((mut open, length)) = old {
-        open.write_all(line)?;
-        *file = Some((open, length + line.len() as u64));
-        return Ok(());
+    async fn with_file<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut LastLine) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let file = Arc::clone(&self.file);
+        blocking(move || act(&mut file.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
-    let new = path.with_extension("new");
-    let mut open = private_file(&new, OpenOptions::new().write(true).create(true).truncate(true))?;
-    open.write_all(line)?;
-    std::fs::rename(new, path)?;
-    *file = Some((open, line.len() as u64));
-    Ok(())
-}
-
-/// Whether an open file is the one at a path: the folder may have been removed, and nobody would find what is written then.
-fn is_at(file: &File, path: &Path) -> bool {
-    match (file.metadata(), std::fs::symlink_metadata(path)) {
-        (Ok(ours), Ok(there)) => ours.ino() == there.ino() && ours.dev() == there.dev(),
-        _ => false,
-    }
-}
-
-/// The last whole line; everything, if there is none.
-fn last_line(mut bytes: Vec<u8>) -> Vec<u8> {
-    if let Some(end) = memchr::memrchr(b'\n', &bytes) {
-        bytes.truncate(end);
-        let start = memchr::memrchr(b'\n', &bytes).map_or(0, |before| before + 1);
-        bytes.drain(..start);
-    }
-    bytes
 }
 
 #[async_trait]
 impl CheckpointStore for FileCheckpoints {
     async fn save(&self, checkpoint: Bytes) -> io::Result<()> {
-        let (path, file) = (self.path.clone(), Arc::clone(&self.file));
-        blocking(move || {
-            let line = [&checkpoint[..], b"\n"].concat();
-            add(&path, &mut file.lock().unwrap_or_else(PoisonError::into_inner), &line)
-        })
-        .await
+        self.with_file(move |file| file.write(&checkpoint)).await
     }
 
     async fn load(&self) -> io::Result<Option<Bytes>> {
@@ -165,15 +128,7 @@ impl CheckpointStore for FileCheckpoints {
     }
 
     async fn sync(&self) -> io::Result<()> {
-        let path = self.path.clone();
-        blocking(move || {
-            File::open(&path)?.sync_all()?;
-            match path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                Some(folder) => File::open(folder)?.sync_all(),
-                None => Ok(()),
-            }
-        })
-        .await
+        self.with_file(|file| file.sync()).await
     }
 
     async fn remove(&self) -> io::Result<()> {
@@ -271,7 +226,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log.checkpoint");
         let store = FileCheckpoints::new(&path);
-        let half = "x".repeat(usize::try_from(LONGEST).unwrap() / 2);
+        let half = "x".repeat(128 * 1024);
         for _ in 0..3 {
             store.save(half.clone().into()).await.unwrap();
         }

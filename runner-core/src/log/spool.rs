@@ -53,20 +53,22 @@ pub struct FileSpool {
     path: PathBuf,
     file: Arc<File>,
     end: AtomicU64,
+    /// Whether anybody wants it after the end of the machine.
+    durable: bool,
 }
 
 impl FileSpool {
     /// Opens the file, or makes it. Its folder must exist.
     pub async fn open(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        blocking(move || Self::open_now(path)).await
+        blocking(move || Self::open_now(path, true)).await
     }
 
     /// The same on a thread that may wait for the disk.
-    pub(super) fn open_now(path: PathBuf) -> io::Result<Self> {
+    pub(super) fn open_now(path: PathBuf, durable: bool) -> io::Result<Self> {
         let file = private_file(&path, OpenOptions::new().read(true).write(true).create(true))?;
         let end = AtomicU64::new(file.metadata()?.len());
-        Ok(Self { path, file: Arc::new(file), end })
+        Ok(Self { path, file: Arc::new(file), end, durable })
     }
 }
 
@@ -110,6 +112,9 @@ impl Spool for FileSpool {
     }
 
     async fn sync(&self) -> io::Result<()> {
+        if !self.durable {
+            return Ok(());
+        }
         let file = self.file.clone();
         blocking(move || file.sync_data()).await
     }

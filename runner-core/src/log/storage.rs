@@ -33,9 +33,19 @@ impl LogStorage {
         blocking(move || {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
             Ok(Self {
-                spool: Arc::new(FileSpool::open_now(folder.join("log.spool"))?),
+                spool: Arc::new(FileSpool::open_now(folder.join("log.spool"), true)?),
                 checkpoints: Arc::new(FileCheckpoints::new(folder.join("log.checkpoint"))),
             })
+        })
+        .await
+    }
+
+    /// The bytes in the file `path`, whose folder must exist, and the checkpoint in memory: for a log that nobody goes on with
+    /// after the end of this process.
+    pub(crate) async fn scratch(path: PathBuf) -> io::Result<Self> {
+        blocking(move || {
+            let spool = Arc::new(FileSpool::open_now(path, false)?);
+            Ok(Self { spool, checkpoints: Arc::new(MemoryCheckpoints::default()) })
         })
         .await
     }

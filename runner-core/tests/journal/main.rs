@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "in a test a panic is the report")]
 
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -160,8 +161,18 @@ fn format_1_is_read() {
 
 #[test]
 fn format_2_is_read() {
+    reads_all_that_goes_on(2);
+}
+
+/// Another line is in front of the one that counts.
+#[test]
+fn format_3_is_read() {
+    reads_all_that_goes_on(3);
+}
+
+fn reads_all_that_goes_on(version: u32) {
     let folder = tempfile::tempdir().unwrap();
-    copy_sample("v2", folder.path());
+    copy_sample(&format!("v{version}"), folder.path());
     let (assignment, progress) = only(&open(folder.path()));
     let terms = assignment.terms.as_ref().unwrap();
     assert_eq!(terms.program.version, "1.0.0");
@@ -178,7 +189,7 @@ fn format_2_is_read() {
     let failure = |reason, text: &str| Failure { reason, exit_code: None, text: text.into() };
     let record = |ordinal, name: &str, outcome| StageRecord { key: StageKey::new(ordinal, name, 1), outcome };
     let expected = Progress {
-        version: 2,
+        version,
         handle: Some(Handle::new("shell", json!({ "folder": "runner-2mn-ncv-x-job-42" }))),
         place: Some(Place {
             builds_dir: "/builds".into(),
@@ -234,8 +245,10 @@ fn format_2_is_read() {
 fn the_newest_format_is_written() {
     let folder = tempfile::tempdir().unwrap();
     let entry = copy_sample(&format!("v{FORMAT_VERSION}"), folder.path());
-    let read =
-        |name: &str| -> Value { serde_json::from_slice(&fs::read(entry.join(name)).unwrap()).unwrap() };
+    let read = |name: &str| -> Value {
+        let text = fs::read_to_string(entry.join(name)).unwrap();
+        serde_json::from_str(text.lines().last().unwrap()).unwrap()
+    };
     let sample = (read("assignment.json"), read("progress.json"));
     let journal = open(folder.path());
     let (assignment, progress) = only(&journal);
@@ -291,7 +304,6 @@ fn nobody_else_can_read_anything() {
     let assignment = assignment("abc", 7);
     journal.begin(&assignment).unwrap();
     journal.save(&assignment.key, &Progress::default()).unwrap();
-    assert!(journal.log_folder(&assignment.key).is_dir());
 
     let mut seen = Vec::new();
     let mut folders = vec![folder.path().join("state")];
@@ -333,7 +345,9 @@ fn a_file_that_cannot_be_replaced_stays_as_it_was() {
     journal.begin(&assignment).unwrap();
     let first = Progress { cancel: Some(CancelState::Graceful), ..Progress::default() };
     journal.save(&assignment.key, &first).unwrap();
-    // Where the new file would be written is a folder.
+    // Another process begins the file anew, and where the new one would be written is a folder.
+    drop(journal);
+    let journal = open(folder.path());
     let obstacle = folder.path().join("state/runner-abc-job-7/progress.new");
     fs::create_dir(&obstacle).unwrap();
     let error = journal.save(&assignment.key, &Progress::default()).unwrap_err();
@@ -364,18 +378,25 @@ fn whoever_looks_sees_the_old_or_the_new() {
             assert!(versions.contains(&seen));
         }
     });
-    // A file that a dead process left half-written is in nobody's way.
+    // The file does not grow for ever.
+    let file = folder.path().join("state/runner-abc-job-7/progress.json");
+    assert!(fs::metadata(&file).unwrap().len() < 1_000_000);
+    // What a dead process left half-written, line or file, is in nobody's way.
+    drop(journal);
+    fs::OpenOptions::new().append(true).open(&file).unwrap().write_all(b"{ \"vers").unwrap();
     fs::write(folder.path().join("state/runner-abc-job-7/progress.new"), "{ \"vers").unwrap();
+    let journal = open(folder.path());
     assert_eq!(only(&journal).1, versions[1]);
     journal.save(&assignment.key, &versions[0]).unwrap();
     assert_eq!(only(&journal).1, versions[0]);
+    assert_eq!(fs::read_to_string(&file).unwrap().lines().count(), 1);
 }
 
 #[test]
 fn what_cannot_be_understood_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     for (name, files) in [
-        ("runner-abc-job-1", [("assignment.json", r#"{ "version": 3, "key": "another form" }"#)].as_slice()),
+        ("runner-abc-job-1", [("assignment.json", r#"{ "version": 4, "key": "another form" }"#)].as_slice()),
         ("runner-abc-job-2", &[("assignment.json", r#"{ "version": 1, "key": "#)]),
         ("runner-abc-job-3", &[("assignment.json", "")]),
         ("runner-abc-job-4", &[("assignment.json", r#"{ "version": 1 }"#)]),
@@ -402,9 +423,9 @@ fn what_cannot_be_understood_is_left_alone() {
         told.push((key.unwrap().job, why));
     }
     let words = [
-        (42, "has format version 9, this program knows 1 to 2"),
+        (42, "has format version 9, this program knows 1 to 3"),
         (43, "it is the entry of runner-2mn-ncv-x-job-42, and not in its folder"),
-        (1, "has format version 3, this program knows 1 to 2"),
+        (1, "has format version 4, this program knows 1 to 3"),
         (2, "is damaged: "),
         (3, "is damaged: "),
         (4, "is damaged: missing field `key`"),
@@ -446,6 +467,7 @@ fn entries_come_and_go() {
     let (one, two) = (assignment("abc", 1), assignment("abc", 2));
     journal.begin(&two).unwrap();
     journal.begin(&one).unwrap();
+    fs::create_dir(journal.log_folder(&one.key)).unwrap();
     fs::write(journal.log_folder(&one.key).join("log.spool"), "words").unwrap();
     assert_eq!(names(&journal), [("runner-abc-job-1".into(), true), ("runner-abc-job-2".into(), true)]);
     journal.remove(&one.key).unwrap();

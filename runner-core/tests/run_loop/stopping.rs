@@ -163,8 +163,9 @@ async fn a_wish_to_end_is_written_down_at_once() {
     let key = running.handle.jobs()[0].key.clone();
     let progress = rig.state().join(key.to_string()).join("progress.json");
     let cancel = || -> serde_json::Value {
-        serde_json::from_slice::<serde_json::Value>(&std::fs::read(&progress).unwrap()).unwrap()["cancel"]
-            .take()
+        let text = std::fs::read_to_string(&progress).unwrap();
+        let last = text.lines().last().unwrap();
+        serde_json::from_str::<serde_json::Value>(last).unwrap()["cancel"].take()
     };
     assert_eq!(cancel(), serde_json::Value::Null);
     running.handle.cancel(&key, CancelState::Graceful);
