@@ -89,6 +89,9 @@ pub struct JobSettings {
     pub safe_directory_checkout: Option<bool>,
     /// Whether `.git/config` and hooks are removed before a fetch; the executor's default without it.
     pub clean_git_config: Option<bool>,
+    /// The repositories that jobs fetch from do not change while the runner lives: what a job has fetched into a folder the next one
+    /// does not fetch again. Only for a server that is known so well.
+    pub sources_stay: bool,
     /// Whether `GIT_CLONE_PATH` is allowed.
     pub custom_build_dir: bool,
     /// Feature flags that are fixed here, whatever a job says.
@@ -121,6 +124,7 @@ impl Default for JobSettings {
             debug_trace_disabled: false,
             safe_directory_checkout: None,
             clean_git_config: None,
+            sources_stay: false,
             custom_build_dir: false,
             feature_flags: BTreeMap::new(),
             artifact_upload_timeout: Duration::from_secs(3600),

@@ -251,6 +251,42 @@ fn shallow_and_back() {
 }
 
 #[test]
+fn what_stays_at_the_server_is_fetched_once() {
+    let repository = Repository::new();
+    repository.commit("second", "2");
+    let mut fixture = job(&repository, 20, &[]);
+    fixture.settings.sources_stay = true;
+    // Whoever calls this one wants to fetch.
+    let log = fixture.project().parent().unwrap().join("fetches");
+    fixture.program("git-upload-pack", &format!("echo >> {}; exec git upload-pack \"$@\"", log.display()));
+    let mut fetches = |fixture: &Fixture| {
+        let before = fs::read_to_string(&log).unwrap_or_default().len();
+        get_sources(fixture).success();
+        assert_eq!(git(&fixture.project(), &["rev-parse", "HEAD"]), repository.head());
+        assert_eq!(names(&fixture.project()), [".git", "README", "second"]);
+        fs::read_to_string(&log).unwrap_or_default().len() - before
+    };
+    let project = fixture.project();
+    assert_eq!((fetches(&fixture), fetches(&fixture)), (1, 0));
+    fs::write(project.join("README"), "changed").unwrap();
+    fs::write(project.join("untracked"), "").unwrap();
+    assert_eq!(fetches(&fixture), 0);
+    assert_eq!(read(project.join("README")), "first\n");
+    // Another depth, a job that has changed what was fetched, and one that wants more.
+    next(&mut fixture, job(&repository, 1, &[]));
+    assert_eq!((fetches(&fixture), fetches(&fixture)), (1, 0));
+    assert_eq!(git(&project, &["rev-list", "--count", "HEAD"]), "1");
+    git(&project, &["update-ref", "-d", "refs/remotes/origin/main"]);
+    assert_eq!((fetches(&fixture), fetches(&fixture)), (1, 0));
+    next(&mut fixture, job(&repository, 1, &[("GIT_FETCH_EXTRA_FLAGS", "--prune")]));
+    assert_eq!((fetches(&fixture), fetches(&fixture)), (1, 1));
+    // Elsewhere the server may have more at any time.
+    next(&mut fixture, job(&repository, 1, &[]));
+    fixture.settings.sources_stay = false;
+    assert_eq!((fetches(&fixture), fetches(&fixture)), (1, 1));
+}
+
+#[test]
 fn a_checkout_can_be_left_out() {
     let repository = Repository::new();
     let fixture = job(&repository, 0, &[("GIT_CHECKOUT", "false")]);

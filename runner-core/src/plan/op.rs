@@ -44,7 +44,7 @@ pub enum Op {
     RemoveFilesBelow {
         /// The folder.
         dir: String,
-        /// A name, in which `*` stands for any text.
+        /// A name of letters, digits, `.`, `-` and `_`, in which `*` stands for any text.
         name: String,
     },
     /// Removes configuration and hooks of every repository below a folder that may not be there.
@@ -228,12 +228,20 @@ impl Origin {
 pub enum Condition {
     /// A program succeeds.
     Succeeds(Command),
+    /// A program prints exactly this, apart from line ends behind it; what it complains about is hidden.
+    Prints(Command, String),
+    /// A file holds exactly this one line, which ends without a line end.
+    Holds(String, String),
+    /// Everything of this holds; what comes after something that does not is not looked at.
+    All(Vec<Condition>),
     /// There is such a folder.
     IsDir(String),
     /// There is such a file.
     IsFile(String),
     /// There is such a program: at this path, or by this name where programs are looked for. It is not started.
     IsProgram(String),
+    /// Git has a command of this name that is a program of its own, beside git's or where programs are looked for.
+    IsGitCommand(String),
     /// Git is at least of this version.
     GitAtLeast(u32, u32),
 }

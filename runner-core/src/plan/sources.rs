@@ -17,6 +17,8 @@ const EXTERNAL_CONFIG: &str = ".gitlab-runner.ext.conf";
 const EXTERNAL_CONFIG_PATTERN: &str = r"\.gitlab-runner\.ext\.conf$";
 /// Template for new repositories.
 const TEMPLATE: &str = "git-template";
+/// What was fetched into a repository, in its own folder.
+const FETCHED: &str = "runner-fetched";
 /// Git's global configuration when URLs go without tokens.
 const GLOBAL_CONFIG: &str = ".glr.gconf";
 
@@ -299,38 +301,83 @@ fn fetch(context: &Context<'_>) -> Vec<Op> {
         Some(format) if format.as_str().is_empty() => {}
         Some(format) => init = init.args(["--object-format", format.as_str()]),
     }
-    let mut ops = vec![
-        Op::notice(title),
-        Op::Run(init),
-        Op::ChangeDir(project.clone()),
-        Op::If {
-            condition: Condition::Succeeds(
-                Command::new(["git", "remote", "add", "origin", &context.remote.url]).hidden(),
-            ),
-            then: vec![Op::notice("Created fresh repository.")],
-            // A repository that was there before has not read the template.
-            otherwise: vec![
-                Op::Run(Command::new(["git", "remote", "set-url", "origin", &context.remote.url])),
-                Op::Run(Command::new(["git"]).args(context.include_external_config())),
-            ],
-        },
-    ];
+    let connect = Op::If {
+        condition: Condition::Succeeds(
+            Command::new(["git", "remote", "add", "origin", &context.remote.url]).hidden(),
+        ),
+        then: vec![Op::notice("Created fresh repository.")],
+        // A repository that was there before has not read the template.
+        otherwise: vec![
+            Op::Run(Command::new(["git", "remote", "set-url", "origin", &context.remote.url])),
+            Op::Run(Command::new(["git"]).args(context.include_external_config())),
+        ],
+    };
+    let begin = Op::If {
+        condition: is_connected(context),
+        // The line is git's own; it would find nothing to do.
+        then: vec![
+            Op::plain(format!("Reinitialized existing Git repository in {project}/.git/")),
+            Op::ChangeDir(project.clone()),
+        ],
+        otherwise: vec![Op::Run(init), Op::ChangeDir(project.clone()), connect],
+    };
+    let mut ops = vec![Op::notice(title), begin];
     let fetch = context
         .network_git()
         .args(context.user_agent())
         .args(["fetch", "origin", "--no-recurse-submodules"])
         .args(git_info.refspecs.iter().cloned());
     let extra = context.options.fetch_extra_flags.iter().cloned();
-    if depth > 0 {
-        ops.push(Op::Run(fetch.args(["--depth".to_owned(), depth.to_string()]).args(extra)));
+    let fetch = if depth > 0 {
+        Op::Run(fetch.args(["--depth".to_owned(), depth.to_string()]).args(extra))
     } else {
-        ops.push(Op::If {
+        Op::If {
             condition: Condition::IsFile(format!("{project}/.git/shallow")),
             then: vec![Op::Run(fetch.clone().args(["--unshallow"]).args(extra.clone()))],
             otherwise: vec![Op::Run(fetch.args(extra))],
-        });
-    }
+        }
+    };
+    ops.extend(unless_fetched(context, fetch));
     ops
+}
+
+/// Whether there is a repository that a job before has left as this one wants it: most often that was one of the same project.
+fn is_connected(context: &Context<'_>) -> Condition {
+    let project = &context.dirs.project_dir;
+    let settings = r"^(include\.path|remote\.origin\.url)$";
+    Condition::All(vec![
+        Condition::IsFile(format!("{project}/.git/config")),
+        Condition::Prints(
+            Command::new(["git", "-C", project, "config", "--local", "--get-regexp", settings]),
+            format!("include.path {}\nremote.origin.url {}", context.external_config(), context.remote.url),
+        ),
+    ])
+}
+
+/// Leaves the fetch out where it would bring nothing new: the server's repository does not change, and the same was fetched
+/// into this one and is still there.
+fn unless_fetched(context: &Context<'_>, fetch: Op) -> Vec<Op> {
+    let git_info = &context.inputs.job.git_info;
+    let names: Option<Vec<&str>> = git_info
+        .refspecs
+        .iter()
+        .map(|spec| spec.split_once(':').map(|(_, name)| name).filter(|name| !name.contains('*')))
+        .collect();
+    // Other flags may bring more than these refs.
+    let plain =
+        context.inputs.settings.sources_stay && context.options.fetch_extra_flags == ["--prune", "--quiet"];
+    let Some(names) = names.filter(|names| plain && !names.is_empty()) else { return vec![fetch] };
+    let note = format!("{}/.git/{FETCHED}", context.dirs.project_dir);
+    let what = format!("{} {}", git_info.depth, git_info.refspecs.join(" "));
+    let known = Condition::All(vec![
+        Condition::Holds(note.clone(), what.clone()),
+        Condition::Prints(
+            Command::new(["git", "rev-parse"]).args(names.iter().map(|name| (*name).to_owned())),
+            vec![git_info.sha.as_str(); names.len()].join("\n"),
+        ),
+    ]);
+    let anew = vec![Op::RemoveFile(note.clone()), fetch, Op::WriteFile { path: note, text: what }];
+    vec![Op::If { condition: known, then: Vec::new(), otherwise: anew }]
 }
 
 fn native_clone(context: &Context<'_>) -> Vec<Op> {
@@ -389,9 +436,11 @@ fn checkout(context: &Context<'_>) -> Vec<Op> {
     ops
 }
 
-/// Only where git's extension for large files is installed.
+/// Only where git's extension for large files is installed. Git, which would look for commands with a similar name, is not asked where
+/// there is none.
 pub(super) fn if_lfs(then: Vec<Op>) -> Op {
-    Op::when(Condition::Succeeds(Command::new(["git", "lfs", "version"]).hidden()), then)
+    let answers = Condition::Succeeds(Command::new(["git", "lfs", "version"]).hidden());
+    Op::when(Condition::All(vec![Condition::IsGitCommand("lfs".to_owned()), answers]), then)
 }
 
 fn hook(context: &Context<'_>, name: &HookName, origin: Origin) -> Vec<Op> {

@@ -62,12 +62,7 @@ impl Writer<'_> {
                 self.command_line(&format!("if {}; then rm -f {path}; fi", is_there(&path)));
             }
             Op::RemoveTree(path) => self.remove_tree(path),
-            Op::RemoveFilesBelow { dir, name } => {
-                let (dir, name) = (self.secrets.word(dir), self.secrets.word(name));
-                self.command_line(&format!(
-                    "if [ -d {dir} ]; then find {dir} -type f -name {name} -exec rm -f {{}} +; fi"
-                ));
-            }
+            Op::RemoveFilesBelow { dir, name } => self.remove_files_below(dir, name),
             Op::CleanModules(dir) => {
                 let (dir, script) = (self.secrets.word(dir), super::quote(CLEAN_MODULE));
                 self.command_line(&format!(
@@ -111,6 +106,21 @@ impl Writer<'_> {
     fn condition(&mut self, condition: &Condition) -> String {
         match condition {
             Condition::Succeeds(command) => self.command(command),
+            Condition::Prints(command, text) => {
+                let (command, text) = (self.command(command), self.secrets.word(text));
+                format!("[ \"$({command} 2> /dev/null)\" = {text} ]")
+            }
+            Condition::Holds(path, text) => {
+                let (path, text) = (self.secrets.word(path), self.secrets.word(text));
+                // `read` fails at the end of a line that has none.
+                format!(
+                    "{{ [ -f {path} ] && {{ read -r _runner_line || :; }} < {path} && [ \"$_runner_line\" = {text} ]; }}"
+                )
+            }
+            Condition::All(conditions) => {
+                let conditions: Vec<String> = conditions.iter().map(|one| self.condition(one)).collect();
+                conditions.join(" && ")
+            }
             Condition::IsDir(path) => format!("[ -d {} ]", self.secrets.word(path)),
             Condition::IsFile(path) => format!("[ -f {} ]", self.secrets.word(path)),
             Condition::IsProgram(program) if program.contains('/') => {
@@ -118,6 +128,12 @@ impl Writer<'_> {
             }
             Condition::IsProgram(program) => {
                 format!("command -v {} > /dev/null 2>&1", self.secrets.word(program))
+            }
+            Condition::IsGitCommand(name) => {
+                let program = self.secrets.word(&format!("git-{name}"));
+                format!(
+                    "{{ command -v {program} > /dev/null 2>&1 || [ -x \"$(git --exec-path 2> /dev/null)\"/{program} ]; }}"
+                )
             }
             // The answer is "git version MAJOR.MINOR…", split into words at blanks and dots.
             Condition::GitAtLeast(major, minor) => format!(
@@ -187,14 +203,37 @@ impl Writer<'_> {
         self.print(Style::Notice, text);
     }
 
-    /// What cannot be made writable is told by `rm`. A link is removed, not followed.
+    /// What is not writable is made so, and what cannot be is told by `rm`. A link is removed, not followed.
     fn remove_tree(&mut self, path: &str) {
         let path = self.secrets.word(path);
         self.line(&format!("if {}; then", is_there(&path)));
+        self.line(&format!("rm -rf {path} 2> /dev/null || {{"));
         self.line(&format!(
             "if [ -d {path} ] && [ ! -L {path} ]; then chmod -R u+rwX {path} 2> /dev/null || :; fi"
         ));
-        self.command_line(&format!("rm -rf {path}"));
+        self.line(&format!("rm -rf {path}"));
+        self.command_line("}");
+        self.line("fi");
+    }
+
+    /// Where the shell can look itself no program has to be started: most often there is nothing.
+    fn remove_files_below(&mut self, dir: &str, name: &str) {
+        let dir = self.secrets.word(dir);
+        self.line(&format!("if [ -d {dir} ]; then"));
+        self.line(
+            "if [ -n \"${BASH_VERSION-}\" ] && ! shopt -q failglob && ! shopt -q globstar 2> /dev/null && \
+             shopt -s globstar 2> /dev/null; then",
+        );
+        self.line(&format!("for _runner_file in {dir}/**/{name}; do"));
+        self.line(
+            "if [ -f \"$_runner_file\" ] && [ ! -L \"$_runner_file\" ]; then rm -f \"$_runner_file\"; fi",
+        );
+        self.line("done");
+        self.line("shopt -u globstar");
+        self.line("else");
+        let name = super::quote(name);
+        self.command_line(&format!("find {dir} -type f -name {name} -exec rm -f {{}} +"));
+        self.line("fi");
         self.line("fi");
     }
 
