@@ -282,7 +282,9 @@ async fn end_stage(stage: &StageFolder, watcher: &Watcher) -> Result<Option<Stri
                 let folder = stage.clone();
                 asked = blocking(move || folder.request(Request::Kill)).await?;
             }
-            Probe::Running => watch.changed().await,
+            Probe::Running => {
+                watch.changed().await;
+            }
             Probe::Lost(_) | Probe::Unclear(_) => {
                 let folder = stage.clone();
                 let left = blocking(move || Ok(kill_strays(folder.path(), STRAYS))).await?;

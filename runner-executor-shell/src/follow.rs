@@ -33,8 +33,15 @@ pub(crate) fn follow(
     memory: Arc<Memory>,
 ) -> FollowStream {
     let reader = Reader { folder, file: None, buffer: Vec::new() };
-    let follower =
-        Follower { key, decoder: Decoder::new(from), watch: None, reader: Some(reader), watcher, memory };
+    let follower = Follower {
+        key,
+        decoder: Decoder::new(from),
+        watch: None,
+        reader: Some(reader),
+        probe_due: true,
+        watcher,
+        memory,
+    };
     Box::pin(stream::unfold(Some(follower), |follower| async move {
         let mut follower = follower?;
         Some(match follower.next().await {
@@ -51,6 +58,8 @@ struct Follower {
     watch: Option<Watch>,
     /// Away while it reads.
     reader: Option<Reader>,
+    /// There may be more to see than output.
+    probe_due: bool,
     watcher: Arc<Watcher>,
     memory: Arc<Memory>,
 }
@@ -66,8 +75,18 @@ struct Reader {
 enum Seen {
     /// So many bytes of the buffer are new.
     More(usize),
-    /// There is no more output, and this is how the stage was before that was seen.
-    NoMore(Probe),
+    /// There is no more output, and this is how the stage was before that was seen, if anybody wanted to know.
+    NoMore(Option<Probe>),
+}
+
+/// What one look has brought.
+enum Look {
+    /// The decoder has more.
+    More,
+    /// Nothing new.
+    NoMore,
+    /// No more output; how the stage is.
+    Stage(Probe),
 }
 
 impl Follower {
@@ -79,17 +98,17 @@ impl Follower {
                 Err(error) => return Err(self.unreadable(&error)),
             }
             match self.look().await? {
-                None => {}
-                Some(Probe::Ended(status)) => return self.end(&status),
-                Some(Probe::Running | Probe::Unclear(_)) => self.wait().await?,
-                Some(Probe::NotStarted) => return Err(self.error("it was not started")),
-                Some(Probe::Lost(why)) => return Err(lost(&self.key, why)),
+                Look::More => {}
+                Look::Stage(Probe::Ended(status)) => return self.end(&status),
+                Look::NoMore | Look::Stage(Probe::Running | Probe::Unclear(_)) => self.wait().await?,
+                Look::Stage(Probe::NotStarted) => return Err(self.error("it was not started")),
+                Look::Stage(Probe::Lost(why)) => return Err(lost(&self.key, why)),
             }
         }
     }
 
-    /// Gives the decoder more; when there is no more at the moment, tells how the stage is.
-    async fn look(&mut self) -> Result<Option<Probe>, EnvironmentError> {
+    /// Gives the decoder more; when there is no more at the moment, tells how the stage is if that is due.
+    async fn look(&mut self) -> Result<Look, EnvironmentError> {
         let mut reader = self.reader.take().ok_or_else(|| self.error("a read of it was cut short"))?;
         // First the watch, then the file: nothing that happens in between is missed.
         if self.watch.is_none() {
@@ -100,29 +119,33 @@ impl Follower {
                 Err(error) => return Err(system("watch", path, error)),
             };
         }
-        let from = self.decoder.read_offset();
+        let (from, probe_due) = (self.decoder.read_offset(), self.probe_due);
         let (reader, seen) = blocking(move || {
-            let seen = reader.look(from)?;
+            let seen = reader.look(from, probe_due)?;
             Ok((reader, seen))
         })
         .await?;
-        let probe = match seen {
+        let look = match seen {
             Seen::More(read) => {
                 self.decoder.push(reader.buffer.get(..read).unwrap_or_default());
-                None
+                Look::More
             }
-            Seen::NoMore(probe) => Some(probe),
+            Seen::NoMore(None) => Look::NoMore,
+            Seen::NoMore(Some(probe)) => {
+                self.probe_due = false;
+                Look::Stage(probe)
+            }
         };
         self.reader = Some(reader);
-        Ok(probe)
+        Ok(look)
     }
 
-    async fn wait(&self) -> Result<(), EnvironmentError> {
+    async fn wait(&mut self) -> Result<(), EnvironmentError> {
         match &self.watch {
             Some(watch) => {
                 // A supervisor that is killed may be seen closing its output while it still seems to live; then nothing
                 // happens any more, and only looking again tells.
-                let _ = tokio::time::timeout(LOOK_AGAIN, watch.changed()).await;
+                self.probe_due |= tokio::time::timeout(LOOK_AGAIN, watch.changed()).await.unwrap_or(true);
                 Ok(())
             }
             None => Err(self.error("its folder is not there")),
@@ -152,10 +175,13 @@ impl Follower {
 
 impl Reader {
     /// Reads on behind `from`, which is where the last read ended.
-    fn look(&mut self, from: u64) -> Result<Seen, EnvironmentError> {
+    fn look(&mut self, from: u64, probe_due: bool) -> Result<Seen, EnvironmentError> {
         let read = self.read(from)?;
         if read > 0 {
             return Ok(Seen::More(read));
+        }
+        if !probe_due {
+            return Ok(Seen::NoMore(None));
         }
         let probe = self.folder.probe()?;
         // The status comes after the last byte: what was not there when we saw it will never be.
@@ -166,7 +192,7 @@ impl Reader {
             }
         }
         self.buffer = Vec::new();
-        Ok(Seen::NoMore(probe))
+        Ok(Seen::NoMore(Some(probe)))
     }
 
     /// 0 when there is no more at the moment.

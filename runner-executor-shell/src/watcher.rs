@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use futures_util::StreamExt as _;
@@ -23,7 +24,40 @@ pub(crate) struct Watcher {
 }
 
 /// Who wants to know of which folder.
-type Table = Mutex<HashMap<WatchDescriptor, Vec<Weak<Notify>>>>;
+type Table = Mutex<HashMap<WatchDescriptor, Vec<Weak<Bell>>>>;
+
+/// Rings for one reader.
+#[derive(Debug, Default)]
+struct Bell {
+    notify: Notify,
+    /// Something may have happened to the stage itself since the reader asked the last time.
+    stage: AtomicBool,
+}
+
+/// What happened in a folder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Nothing,
+    /// There is more output.
+    Output,
+    /// The stage has ended, its supervisor has, or nobody knows.
+    Stage,
+}
+
+impl News {
+    /// Output that grows, a status that appears, a supervisor that lets go of its files: nothing else is news. Looking whether it lives
+    /// opens and closes its control pipe, and would never end if that were.
+    fn of(name: Option<&OsStr>, mask: EventMask) -> Self {
+        let Some(name) = name else { return Self::Stage };
+        let is_beginning = mask.intersects(EventMask::CREATE | EventMask::MODIFY);
+        match name.to_str() {
+            Some(folder::OUTPUT) if is_beginning => Self::Output,
+            Some(folder::LOCK) if is_beginning => Self::Nothing,
+            Some(folder::OUTPUT | folder::STATUS | folder::LOCK) => Self::Stage,
+            _ => Self::Nothing,
+        }
+    }
+}
 
 struct Running {
     watches: Watches,
@@ -49,13 +83,13 @@ impl Watcher {
             | WatchMask::DELETE_SELF
             | WatchMask::MOVE_SELF
             | WatchMask::ONLYDIR;
-        let notify = Arc::new(Notify::new());
+        let bell = Arc::new(Bell::default());
         let mut table = lock(&self.table);
         // Under the lock, so that the end of another watch of the same folder cannot take this one away.
         let descriptor = watches.add(folder, mask)?;
-        table.entry(descriptor.clone()).or_default().push(Arc::downgrade(&notify));
+        table.entry(descriptor.clone()).or_default().push(Arc::downgrade(&bell));
         drop(table);
-        Ok(Watch { notify, descriptor, watches, table: Arc::clone(&self.table) })
+        Ok(Watch { bell, descriptor, watches, table: Arc::clone(&self.table) })
     }
 
     fn watches(&self) -> io::Result<Watches> {
@@ -68,18 +102,16 @@ impl Watcher {
         let table = Arc::clone(&self.table);
         let task = tokio::spawn(async move {
             while let Some(Ok(event)) = stream.next().await {
-                // Output that grows, a status that appears, a supervisor that lets go of both: nothing else is news. Looking whether
-                // it lives opens and closes its control pipe, and would never end if that were.
-                let news =
-                    |name: &OsStr| [folder::OUTPUT, folder::STATUS, folder::LOCK].iter().any(|n| name == *n);
-                if event.name.as_deref().is_some_and(|name| !news(name)) {
+                let news = News::of(event.name.as_deref(), event.mask);
+                if news == News::Nothing {
                     continue;
                 }
                 let all = event.mask.contains(EventMask::Q_OVERFLOW);
                 let table = lock(&table);
                 let wanted = table.iter().filter(|(descriptor, _)| all || **descriptor == event.wd);
-                for notify in wanted.flat_map(|(_, readers)| readers).filter_map(Weak::upgrade) {
-                    notify.notify_one();
+                for bell in wanted.flat_map(|(_, readers)| readers).filter_map(Weak::upgrade) {
+                    bell.stage.fetch_or(news == News::Stage, Ordering::Release);
+                    bell.notify.notify_one();
                 }
             }
         });
@@ -99,16 +131,17 @@ impl Drop for Watcher {
 /// A folder that is being watched.
 #[derive(Debug)]
 pub(crate) struct Watch {
-    notify: Arc<Notify>,
+    bell: Arc<Bell>,
     descriptor: WatchDescriptor,
     watches: Watches,
     table: Arc<Table>,
 }
 
 impl Watch {
-    /// Returns when something happened since the last return.
-    pub(crate) async fn changed(&self) {
-        self.notify.notified().await;
+    /// Returns when something happened since the last return: whether that may concern more than the output.
+    pub(crate) async fn changed(&self) -> bool {
+        self.bell.notify.notified().await;
+        self.bell.stage.swap(false, Ordering::Acquire)
     }
 }
 
@@ -116,7 +149,7 @@ impl Drop for Watch {
     fn drop(&mut self) {
         let mut table = lock(&self.table);
         let Some(readers) = table.get_mut(&self.descriptor) else { return };
-        readers.retain(|reader| !std::ptr::eq(reader.as_ptr(), Arc::as_ptr(&self.notify)));
+        readers.retain(|reader| !std::ptr::eq(reader.as_ptr(), Arc::as_ptr(&self.bell)));
         if readers.is_empty() {
             table.remove(&self.descriptor);
             // The system may have ended it already, with the folder.
