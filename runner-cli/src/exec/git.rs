@@ -88,12 +88,14 @@ impl Git {
             command.arg("-c").arg(setting);
         }
         command.args(arguments).envs(self.variables.iter().map(|(name, value)| (name, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().map_err(GitError::Start)?;
-        let stdin = child.stdin.take();
         // Input and output are moved at the same time: git may answer before it has read everything.
         let output = std::thread::scope(|scope| {
-            scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(input)));
+            if let Some(mut stdin) = child.stdin.take() {
+                scope.spawn(move || stdin.write_all(input));
+            }
             child.wait_with_output()
         })
         .map_err(GitError::Start)?;

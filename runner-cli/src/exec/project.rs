@@ -27,12 +27,16 @@ impl Project {
     /// Finds the file that is meant, and the checkout around it. A file outside of any repository is its own project for
     /// includes; the sources are then those of the current folder's repository.
     pub(super) fn find(arguments: &ExecArgs, here: &Path) -> Result<Self, ExecError> {
-        let file = match &arguments.file {
-            Some(file) => here.join(file),
-            None => {
-                let root = Checkout::root(here).ok().flatten();
-                root.unwrap_or_else(|| here.to_owned()).join(DEFAULT_FILE)
+        let around = match arguments.file {
+            Some(_) => None,
+            None => Some(Checkout::open(here)),
+        };
+        let file = match (&arguments.file, &around) {
+            (Some(file), _) => here.join(file),
+            (None, Some(Ok(Checkout { root, .. }) | Err(SourceError::NoCommit(root)))) => {
+                root.join(DEFAULT_FILE)
             }
+            (None, _) => here.join(DEFAULT_FILE),
         };
         // Only the folder is made canonical: a link to a file belongs where the link is.
         let name = file.file_name().ok_or_else(|| ExecError::NoFile(file.clone()))?;
@@ -42,24 +46,28 @@ impl Project {
         if !file.is_file() && !arguments.committed {
             return Err(ExecError::NoFile(file));
         }
-        match Checkout::root(&folder) {
-            Ok(Some(root)) => {
+        // Most often it is the one that was looked at already.
+        let checkout = match around {
+            Some(Ok(checkout)) if checkout.root == folder => Ok(checkout),
+            _ => Checkout::open(&folder),
+        };
+        let named = name.to_string_lossy().into_owned();
+        match checkout {
+            Ok(Checkout { ref root, .. }) | Err(SourceError::NoCommit(ref root)) => {
+                let root = root.clone();
                 let config_path = file.strip_prefix(&root).unwrap_or(&file).to_string_lossy().into_owned();
-                let checkout = Checkout::open(&root);
                 Ok(Self { root, config_path, file, checkout, in_checkout: true })
             }
-            Ok(None) => {
-                let config_path = name.to_string_lossy().into_owned();
+            Err(SourceError::NoRepository(_)) => {
                 let checkout = match Checkout::open(here) {
                     // What the user named is more helpful than where they are.
                     Err(SourceError::NoRepository(_)) => Err(SourceError::NoRepository(folder.clone())),
                     other => other,
                 };
-                Ok(Self { root: folder, config_path, file, checkout, in_checkout: false })
+                Ok(Self { root: folder, config_path: named, file, checkout, in_checkout: false })
             }
             Err(error) => {
-                let config_path = name.to_string_lossy().into_owned();
-                Ok(Self { root: folder, config_path, file, checkout: Err(error), in_checkout: false })
+                Ok(Self { root: folder, config_path: named, file, checkout: Err(error), in_checkout: false })
             }
         }
     }

@@ -9,7 +9,7 @@ use runner_api::transport::HttpTransport;
 use runner_api::{ClientBuilder, RunnerToken};
 use runner_coordinator::core::{CreatedRunner, NewRunner};
 use runner_coordinator::http::Server;
-use runner_core::journal::{FileJournal, Journal};
+use runner_core::journal::{Journal, MemoryJournal};
 use runner_core::manager::{Manager, RunnerEntry};
 use runner_core::observe::Observer;
 use runner_core::settings::{JobSettings, PollSettings, RunnerIdentity};
@@ -23,6 +23,9 @@ use crate::config::SystemId;
 
 /// Bytes of its own output that a job's log may hold: much more than GitLab's default, because nobody pays for it.
 const OUTPUT_LIMIT: u64 = 64 * 1024 * 1024;
+
+/// Pause between two looks of the screen at a job's output: nobody sees it, and a request costs little here.
+const TRACE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Name of the runner, as jobs see it.
 pub(super) const NAME: &str = "local";
@@ -64,6 +67,9 @@ pub(super) fn manager(
         poll: PollSettings { check_interval: Duration::from_millis(100), ..PollSettings::default() },
         job: JobSettings {
             output_limit: OUTPUT_LIMIT,
+            trace_interval: TRACE_INTERVAL,
+            // Jobs fetch from a snapshot.
+            sources_stay: true,
             grace,
             // The screen has its own idea of a line's beginning.
             feature_flags: BTreeMap::from([("FF_TIMESTAMPS".to_owned(), false)]),
@@ -73,8 +79,8 @@ pub(super) fn manager(
         client,
         tls: TlsFiles::default(),
     };
-    let journal = FileJournal::open(folder.path().join("journal")).map_err(|error| wrong(&error))?;
-    let journal: Arc<dyn Journal> = Arc::new(journal);
+    // Nobody goes on with the jobs of a run: nothing of them has to be found by another process.
+    let journal: Arc<dyn Journal> = Arc::new(MemoryJournal::with_logs_in(folder.folder("logs")?));
     let builder = Manager::builder().runner(entry).concurrent(concurrent).observer(observer);
     Ok(builder.build(&journal, &crate::host::program()))
 }

@@ -61,7 +61,8 @@ async fn serve(folder: &RunFolder) -> Result<Server, ExecError> {
         // Jobs of different runs have different ids.
         first_job: folder.pipeline.saturating_mul(1000) + 1,
         held_requests_get_jobs: true,
-        watched_interval: Duration::from_secs(1),
+        // The runner's own, which may be shorter than a second.
+        watched_interval: Duration::ZERO,
         trace_limit: u64::MAX,
         ..Options::default()
     };

@@ -35,7 +35,13 @@ pub(crate) fn compare(
         })?;
         return Ok(changes(git, &base, tip, since));
     }
-    let upstream = merge_base(git, "@{upstream}", &checkout.head)
+    let has_upstream =
+        |branch: &String| checkout.settings().is_ok_and(|settings| settings.has_upstream(branch));
+    let upstream = checkout
+        .branch
+        .as_ref()
+        .filter(|branch| has_upstream(branch))
+        .and_then(|_| merge_base(git, "@{upstream}", &checkout.head))
         .filter(|base| base != tip)
         .map(|base| (base, "upstream branch".to_owned()));
     let other_branch = || {
@@ -48,8 +54,12 @@ pub(crate) fn compare(
         (base != tip).then(|| (base, format!("branch {default_branch}")))
     };
     let before = || {
-        git.maybe(&["rev-parse", "--verify", "--quiet", &format!("{tip}^")])
-            .map(|sha| (sha, "commit before".into()))
+        let before = match tip == checkout.head {
+            true => checkout.commit().ok()?.parents.first()?.clone(),
+            // A snapshot of what is not committed.
+            false => checkout.head.clone(),
+        };
+        Some((before, "commit before".to_owned()))
     };
     Ok(match upstream.or_else(other_branch).or_else(before) {
         Some((base, name)) => changes(git, &base, tip, &name),

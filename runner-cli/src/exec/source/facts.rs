@@ -4,7 +4,9 @@ use std::path::Path;
 
 use runner_coordinator::run::{GitRef, MergeRequest, Remote, User};
 
-use super::checkout::Checkout;
+use super::checkout::{Checkout, Refs};
+use super::commit::Commit;
+use super::settings::Settings;
 use super::snapshot::Snapshot;
 use crate::exec::git::Git;
 
@@ -93,34 +95,36 @@ pub(crate) fn gather(
     uid: u32,
 ) -> Result<CommitFacts, String> {
     let mut notes = Vec::new();
-    let current = git.maybe(&["symbolic-ref", "--quiet", "--short", "HEAD"]);
-    let default_branch = default_branch(git, current.as_deref(), &mut notes);
+    checkout.ask_ahead();
+    let commit = checkout.commit().map_err(|error| error.to_string())?;
+    let settings = checkout.settings().map_err(|error| error.to_string())?;
+    let refs = checkout.refs().map_err(|error| error.to_string())?;
+    let current = checkout.branch.clone();
+    let default_branch = default_branch(settings, refs, current.as_deref(), &mut notes);
     let git_ref = git_ref(checkout, git, choice, current, &mut notes);
-    let show =
-        |format: &str| git.text(&["show", "--no-patch", &format!("--format={format}"), &checkout.head]);
     let git_ref = match &choice.merge_request {
         Some(target) => {
-            let title = show("%s").unwrap_or_default();
+            let title = commit.subject.clone();
             GitRef::MergeRequest(merge_request(git, snapshot, git_ref.name(), target, title)?)
         }
         None => git_ref,
     };
-    let (remote_url, remote) = remote(git);
+    let (remote_url, remote) = remote(git, settings);
     Ok(CommitFacts {
         remote,
         directory: directory(&checkout.root),
         before_sha: match git_ref {
             GitRef::Tag { .. } | GitRef::MergeRequest(_) => zeros(&snapshot.sha),
-            GitRef::Branch(_) => before(checkout, git, snapshot),
+            GitRef::Branch(_) => before(checkout, git, snapshot, commit, settings),
         },
         git_ref,
         sha: snapshot.sha.clone(),
-        message: show("%B").unwrap_or_default(),
-        author: show("%an <%ae>").unwrap_or_default(),
-        timestamp: show("%cI").unwrap_or_default(),
+        message: commit.text(),
+        author: commit.author.clone(),
+        timestamp: commit.committed_at.clone(),
         default_branch,
         object_format: checkout.object_format.clone(),
-        user: user(git, uid),
+        user: user(settings, uid),
         protected: choice.protected,
         remote_url,
         notes,
@@ -128,13 +132,15 @@ pub(crate) fn gather(
 }
 
 /// The remote's URL as it is to be given to git, and what it says about the project.
-fn remote(git: &Git) -> (Option<String>, Option<Remote>) {
-    let names = git.maybe(&["remote"]).unwrap_or_default();
-    let Some(name) = names.lines().find(|name| *name == "origin").or_else(|| names.lines().next()) else {
-        return (None, None);
+fn remote(git: &Git, settings: &Settings) -> (Option<String>, Option<Remote>) {
+    let names = settings.remotes();
+    let Some(name) = names.get("origin").or_else(|| names.first()) else { return (None, None) };
+    let url = format!("remote.{name}.url");
+    let written = settings.get(&url).map(str::to_owned);
+    let rewritten = match settings.rewrites_urls() {
+        true => git.maybe(&["remote", "get-url", name]),
+        false => settings.values(&url).next().map(str::to_owned),
     };
-    let written = git.maybe(&["config", "--get", &format!("remote.{name}.url")]);
-    let rewritten = git.maybe(&["remote", "get-url", name]);
     // Git rewrites what it is given; an abbreviation must be rewritten before it can be understood.
     match (written.as_deref().and_then(Remote::parse), rewritten) {
         (Some(remote), Some(url)) => {
@@ -212,18 +218,22 @@ fn tag_message(git: &Git, name: &str) -> Option<String> {
     git.maybe(&["for-each-ref", "--format=%(contents)", &reference])
 }
 
-fn default_branch(git: &Git, current: Option<&str>, notes: &mut Vec<String>) -> String {
-    let remote = git.maybe(&["symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD"]);
-    if let Some(name) = remote.as_deref().and_then(|name| name.strip_prefix("origin/")) {
+fn default_branch(
+    settings: &Settings,
+    refs: &Refs,
+    current: Option<&str>,
+    notes: &mut Vec<String>,
+) -> String {
+    let remote = refs.symbolic.get("refs/remotes/origin/HEAD");
+    if let Some(name) = remote.and_then(|name| name.strip_prefix("refs/remotes/origin/")) {
         return name.to_owned();
     }
     let exists = |name: &str| {
         [format!("refs/heads/{name}"), format!("refs/remotes/origin/{name}")]
             .iter()
-            .any(|reference| git.succeeds(&["show-ref", "--verify", "--quiet", reference]))
+            .any(|reference| refs.has(reference))
     };
-    let configured = git.maybe(&["config", "init.defaultBranch"]);
-    let candidates = configured.iter().map(String::as_str).chain(["main", "master"]);
+    let candidates = settings.get("init.defaultbranch").into_iter().chain(["main", "master"]);
     let name = candidates.into_iter().find(|name| exists(name)).or(current).unwrap_or("main").to_owned();
     if current != Some(name.as_str()) {
         notes.push(format!(
@@ -234,18 +244,28 @@ fn default_branch(git: &Git, current: Option<&str>, notes: &mut Vec<String>) -> 
 }
 
 /// Old tip of the push: the upstream branch if we are ahead of it, else the commit before.
-fn before(checkout: &Checkout, git: &Git, snapshot: &Snapshot) -> String {
-    git.maybe(&["rev-parse", "--verify", "--quiet", "@{upstream}^{commit}"])
+fn before(
+    checkout: &Checkout,
+    git: &Git,
+    snapshot: &Snapshot,
+    commit: &Commit,
+    settings: &Settings,
+) -> String {
+    let upstream = || git.maybe(&["rev-parse", "--verify", "--quiet", "@{upstream}^{commit}"]);
+    let has_upstream = checkout.branch.as_deref().is_some_and(|branch| settings.has_upstream(branch));
+    has_upstream
+        .then(upstream)
+        .flatten()
         .filter(|upstream| *upstream != snapshot.sha)
         .filter(|upstream| git.succeeds(&["merge-base", "--is-ancestor", upstream, &checkout.head]))
-        .or_else(|| git.maybe(&["rev-parse", "--verify", "--quiet", &format!("{}^", snapshot.sha)]))
+        .or_else(|| snapshot.parent(checkout, commit))
         .unwrap_or_else(|| zeros(&snapshot.sha))
 }
 
-fn user(git: &Git, uid: u32) -> User {
-    let email = git.maybe(&["config", "user.email"]).unwrap_or_default();
+fn user(settings: &Settings, uid: u32) -> User {
+    let email = settings.get("user.email").unwrap_or_default().to_owned();
     let login = email.split('@').next().unwrap_or_default().to_owned();
-    let name = git.maybe(&["config", "user.name"]).unwrap_or_else(|| login.clone());
+    let name = settings.get("user.name").map_or_else(|| login.clone(), str::to_owned);
     User { id: uid.into(), login, name, email }
 }
 

@@ -5,10 +5,12 @@
 
 mod changes;
 mod checkout;
+mod commit;
 mod error;
 mod facts;
 mod files;
 mod serve;
+mod settings;
 mod snapshot;
 
 pub(crate) use changes::{Changes, compare, since};

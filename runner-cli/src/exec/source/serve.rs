@@ -1,9 +1,10 @@
 //! The bare repository from which jobs fetch.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use super::checkout::Checkout;
+use super::checkout::{Checkout, Refs};
 use super::error::SourceError;
 use crate::exec::git::Git;
 
@@ -11,25 +12,31 @@ use crate::exec::git::Git;
 #[derive(Debug)]
 pub(crate) struct Served {
     folder: PathBuf,
-    git: Git,
 }
 
 impl Served {
-    /// Makes an empty one in `folder`, which must not exist yet.
+    /// Makes an empty one in `folder`, which must not exist yet. It is written here and not by git: three files, as
+    /// gitrepository-layout(5) has them, without hooks of a template.
     pub(crate) fn create(folder: &Path, checkout: &Checkout) -> Result<Self, SourceError> {
-        let state = |source| SourceError::State { path: folder.to_owned(), source };
-        std::fs::create_dir_all(folder).map_err(state)?;
-        let git = Git::new(folder).with_variable("GIT_DIR", folder);
-        let format = format!("--object-format={}", checkout.object_format);
-        // No hooks of a template; refs as files, because they are written as such below.
-        let init = Git::new(folder).with_variable("GIT_DEFAULT_REF_FORMAT", "files");
-        init.text(&["init", "--quiet", "--bare", "--template=", &format, "."])?;
+        for part in ["objects/info", "objects/pack", "refs"] {
+            std::fs::create_dir_all(folder.join(part)).map_err(state(folder))?;
+        }
+        let (version, extensions) = match checkout.object_format.as_str() {
+            "sha1" => (0, String::new()),
+            format => (1, format!("[extensions]\n\tobjectformat = {format}\n")),
+        };
+        let served = Self { folder: folder.to_owned() };
         // Jobs may ask for any commit, as they may at GitLab.
-        git.text(&["config", "uploadpack.allowAnySHA1InWant", "true"])?;
-        std::fs::create_dir_all(folder.join("objects/info")).map_err(state)?;
-        let borrowed = alternates_line(&checkout.git_path("objects")?);
-        std::fs::write(folder.join("objects/info/alternates"), borrowed).map_err(state)?;
-        Ok(Self { folder: folder.to_owned(), git })
+        served.write(
+            "config",
+            format!(
+                "[core]\n\trepositoryformatversion = {version}\n\tfilemode = true\n\tbare = true\n{extensions}\
+                 [uploadpack]\n\tallowAnySHA1InWant = true\n"
+            ),
+        )?;
+        served.write("HEAD", "ref: refs/heads/main\n")?;
+        served.write("objects/info/alternates", alternates_line(&checkout.paths().objects))?;
+        Ok(served)
     }
 
     /// Its folder.
@@ -64,7 +71,7 @@ impl Served {
         ref_path: &str,
         sha: &str,
     ) -> Result<(), SourceError> {
-        let mut refs = server_refs(&checkout.git)?;
+        let mut refs = server_refs(checkout.refs()?);
         refs.insert(ref_path.to_owned(), sha.to_owned());
         for pipeline in pipelines {
             refs.insert(format!("refs/pipelines/{pipeline}"), sha.to_owned());
@@ -73,51 +80,46 @@ impl Served {
         for (name, target) in &refs {
             let _ = writeln!(packed, "{target} {name}");
         }
-        let path = self.folder.join("packed-refs");
-        std::fs::write(&path, packed).map_err(|source| SourceError::State { path, source })?;
+        self.write("packed-refs", packed)?;
         self.cut_history(checkout, sha)?;
-        self.git.text(&["symbolic-ref", "HEAD", ref_path])?;
-        Ok(())
+        self.write("HEAD", format!("ref: {ref_path}\n"))
     }
 
     /// A clone whose history is incomplete must say so where it is served from, or fetching stops at the missing objects.
     fn cut_history(&self, checkout: &Checkout, sha: &str) -> Result<(), SourceError> {
         let shallow = if checkout.is_partial() {
             format!("{sha}\n")
-        } else if checkout.is_shallow() {
-            let path = checkout.git_path("shallow")?;
-            std::fs::read_to_string(&path).map_err(|source| SourceError::State { path, source })?
+        } else if checkout.is_shallow {
+            let path = &checkout.paths().shallow;
+            std::fs::read_to_string(path).map_err(state(path))?
         } else {
             return Ok(());
         };
-        let path = self.folder.join("shallow");
-        std::fs::write(&path, shallow).map_err(|source| SourceError::State { path, source })
+        self.write("shallow", shallow)
+    }
+
+    fn write(&self, name: &str, text: impl AsRef<[u8]>) -> Result<(), SourceError> {
+        let path = self.folder.join(name);
+        std::fs::write(&path, text).map_err(state(&path))
     }
 }
 
+fn state(path: &Path) -> impl FnOnce(std::io::Error) -> SourceError {
+    let path = path.to_owned();
+    |source| SourceError::State { path, source }
+}
+
 /// Refs as a server has them: local branches, over them what the remote has, tags.
-fn server_refs(git: &Git) -> Result<std::collections::BTreeMap<String, String>, SourceError> {
-    let listing = git.text(&[
-        "for-each-ref",
-        "--format=%(objectname) %(refname) %(symref)",
-        "refs/heads/",
-        "refs/tags/",
-        "refs/remotes/origin/",
-    ])?;
-    let mut refs = std::collections::BTreeMap::new();
-    for line in listing.lines() {
-        let mut parts = line.split(' ');
-        let (Some(target), Some(name), symref) = (parts.next(), parts.next(), parts.next()) else { continue };
-        if symref.is_some_and(|target| !target.is_empty()) {
-            continue;
-        }
-        // Sorted by name: remote branches come after local ones and win.
+fn server_refs(known: &Refs) -> BTreeMap<String, String> {
+    let mut refs = BTreeMap::new();
+    // Sorted by name: remote branches come after local ones and win.
+    for (name, target) in &known.objects {
         let name = name
             .strip_prefix("refs/remotes/origin/")
             .map_or_else(|| name.to_owned(), |b| format!("refs/heads/{b}"));
         refs.insert(name, target.to_owned());
     }
-    Ok(refs)
+    refs
 }
 
 /// A path with a quote at the beginning or a line end would be read as something else; git knows C's quoting here.
