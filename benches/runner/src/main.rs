@@ -1,5 +1,5 @@
 //! Measures the `runner` program as it is released: `runner run` with its supervisors and shells, against a coordinator in
-//! this process, over loopback HTTP. Every figure that needs one has a reference that is taken in turns with it.
+//! this process, over loopback HTTP; `runner exec` in a small repository; the compiler of pipelines. Every figure that needs one has a reference that is taken in turns with it.
 //!
 //! ```sh
 //! cargo run --release -p bench-runner
@@ -11,6 +11,8 @@
 
 mod bash;
 mod churn;
+mod compile;
+mod exec;
 mod figure;
 mod gitlab;
 mod idle;
@@ -50,6 +52,9 @@ struct Arguments {
     /// Where the runner works and keeps its state; a folder in it is made and removed. Default: the system's temporary folder.
     #[arg(long, value_name = "DIR")]
     folder: Option<PathBuf>,
+    /// Compile this pipeline, too, which must be one file.
+    #[arg(long, value_name = "FILE")]
+    pipeline: Option<PathBuf>,
     /// Write the table as Markdown into this file, too.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
@@ -74,6 +79,12 @@ enum Bench {
     Masked,
     /// When lines arrive.
     Latency,
+    /// A pipeline of 2,790 lines.
+    Compile,
+    /// From the start of `runner exec` to a job's first line.
+    ExecStart,
+    /// `runner exec` of five hundred jobs that print a line.
+    ExecMany,
 }
 
 /// What every measurement needs to know.
@@ -82,6 +93,8 @@ struct Context {
     program: PathBuf,
     /// In which folders are made.
     folder: PathBuf,
+    /// A pipeline of the user's to be compiled.
+    pipeline: Option<PathBuf>,
     quick: bool,
 }
 
@@ -120,7 +133,12 @@ async fn run(arguments: &Arguments) -> Result<bool, Error> {
     };
     let parent = arguments.folder.clone().unwrap_or_else(std::env::temp_dir);
     let folder = tempfile::Builder::new().prefix("bench-runner-").tempdir_in(parent)?;
-    let context = Context { program, folder: folder.path().to_owned(), quick: arguments.quick };
+    let context = Context {
+        program,
+        folder: folder.path().to_owned(),
+        pipeline: arguments.pipeline.clone(),
+        quick: arguments.quick,
+    };
 
     let before = machine::Machine::look(&context)?;
     println!("{before}");
@@ -150,5 +168,8 @@ async fn measure(bench: Bench, context: &Context) -> Result<Vec<Figure>, Error> 
         Bench::Log => log::measure(context, 0).await,
         Bench::Masked => log::measure(context, 20).await,
         Bench::Latency => latency::measure(context).await,
+        Bench::Compile => compile::measure(context).await,
+        Bench::ExecStart => exec::measure_start(context).await,
+        Bench::ExecMany => exec::measure_many(context).await,
     }
 }
