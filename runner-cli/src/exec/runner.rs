@@ -64,7 +64,7 @@ pub(super) fn manager(
     let entry = RunnerEntry {
         identity,
         // Requests are held until there is a job; the pause only matters when one is answered without.
-        poll: PollSettings { check_interval: Duration::from_millis(100), ..PollSettings::default() },
+        poll: PollSettings { check_interval: Duration::from_millis(10), ..PollSettings::default() },
         job: JobSettings {
             output_limit: OUTPUT_LIMIT,
             trace_interval: TRACE_INTERVAL,

@@ -75,6 +75,10 @@ impl PipelineRun {
     ///
     /// Idempotent: called again without news it returns nothing.
     pub fn advance(&mut self, now: SystemTime, host: &mut dyn Host) -> Vec<Action> {
+        // Hosts ask whenever anything happens, and most of it is output.
+        if !self.dirty && self.next_wake.is_none_or(|wake| wake > now) {
+            return std::mem::take(&mut self.actions);
+        }
         loop {
             self.end_delays(now);
             let decided = self.decide_created(now);
@@ -204,6 +208,7 @@ impl PipelineRun {
     pub fn environment(&self, name: &str) -> Option<(String, String)> {
         let index = self.nodes.iter().position(|node| node.job.name == name)?;
         let node = &self.nodes[index];
+        node.job.environment.as_ref()?;
         let mut dotenv = self.dotenv_for(index);
         dotenv.extend(node.tries.last()?.dotenv.iter().cloned());
         let variables = self.sources(&node.job, TryFacts::NONE, &dotenv).expanded().ok()?;

@@ -40,8 +40,11 @@ pub(in crate::exec) async fn run(plan: &Plan<'_>) -> Result<Exit, ExecError> {
         runner::manager(&server, plan.folder, program, concurrent, arguments.grace.0, Arc::new(reporter))?;
     let handle = manager.handle();
     let mut session = Session::prepare(plan, &server, handle.clone())?;
+    let events = server.handle().events();
+    // Jobs first: a runner that finds none makes a pause.
+    session.act();
     let running = tokio::spawn(manager.run());
-    let outcome = session.follow(server.handle().events(), news, stop).await;
+    let outcome = session.follow(events, news, stop).await;
     let Some(outcome) = outcome else {
         return Err(ExecError::Left);
     };
