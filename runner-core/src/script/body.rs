@@ -177,14 +177,17 @@ impl Writer<'_> {
     }
 
     fn greeting(&mut self, via: Option<&str>) {
-        let host = "\"$({ read -r name < /proc/sys/kernel/hostname && printf %s \"$name\"; } 2> /dev/null \
-                    || hostname 2> /dev/null || uname -n)\"";
+        // Read by the shell itself where that is possible.
+        self.line(
+            "{ read -r _runner_host < /proc/sys/kernel/hostname; } 2> /dev/null || \
+             _runner_host=\"$(hostname 2> /dev/null || uname -n)\"",
+        );
         match via {
             Some(via) => {
                 let via = self.secrets.word(via);
-                self.line(&format!("printf 'Running on %s via %s...\\n' {host} {via}"));
+                self.line(&format!("printf 'Running on %s via %s...\\n' \"$_runner_host\" {via}"));
             }
-            None => self.line(&format!("printf 'Running on %s...\\n' {host}")),
+            None => self.line("printf 'Running on %s...\\n' \"$_runner_host\""),
         }
     }
 
