@@ -256,10 +256,12 @@ fn what_stays_at_the_server_is_fetched_once() {
     repository.commit("second", "2");
     let mut fixture = job(&repository, 20, &[]);
     fixture.settings.sources_stay = true;
-    // Whoever calls this one wants to fetch.
     let log = fixture.project().parent().unwrap().join("fetches");
-    fixture.program("git-upload-pack", &format!("echo >> {}; exec git upload-pack \"$@\"", log.display()));
-    let mut fetches = |fixture: &Fixture| {
+    fixture.program(
+        "git",
+        &format!("case \" $* \" in *' fetch '*) echo >> {} ;; esac; exec /usr/bin/git \"$@\"", log.display()),
+    );
+    let fetches = |fixture: &Fixture| {
         let before = fs::read_to_string(&log).unwrap_or_default().len();
         get_sources(fixture).success();
         assert_eq!(git(&fixture.project(), &["rev-parse", "HEAD"]), repository.head());

@@ -230,7 +230,7 @@ pub enum Condition {
     Succeeds(Command),
     /// A program prints exactly this, apart from line ends behind it; what it complains about is hidden.
     Prints(Command, String),
-    /// A file holds exactly this one line, which ends without a line end.
+    /// The first line of a file is this.
     Holds(String, String),
     /// Everything of this holds; what comes after something that does not is not looked at.
     All(Vec<Condition>),

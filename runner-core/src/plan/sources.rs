@@ -187,24 +187,32 @@ fn strategy(context: &Context<'_>) -> Vec<Op> {
     ops
 }
 
-/// The template for new repositories and the external configuration it includes.
-fn configure(context: &Context<'_>) -> Vec<Op> {
+/// The template for new repositories, which makes them read the external configuration.
+fn template(context: &Context<'_>) -> Vec<Op> {
     let template = context.temp(TEMPLATE);
-    let mut ops = vec![Op::RemoveTree(template.clone()), Op::MakeDir(template.clone())];
+    vec![
+        Op::RemoveTree(template.clone()),
+        Op::MakeDir(template.clone()),
+        Op::WriteGitConfig {
+            path: format!("{template}/config"),
+            entries: vec![
+                GitConfigEntry::plain("init", "defaultBranch", "none"),
+                GitConfigEntry::plain("fetch", "recurseSubmodules", "false"),
+                GitConfigEntry::plain("credential", "interactive", "never"),
+                GitConfigEntry::plain("gc", "autoDetach", "false"),
+                GitConfigEntry::plain("include", "path", context.external_config()),
+            ],
+        },
+    ]
+}
+
+/// The external configuration.
+fn configure(context: &Context<'_>) -> Vec<Op> {
+    let mut ops = Vec::new();
     if context.inputs.settings.safe_directory_checkout.unwrap_or(!context.dirs.shared) {
         let project = &context.dirs.project_dir;
         ops.push(Op::Run(Command::new(["git", "config", "--global", "--add", "safe.directory", project])));
     }
-    ops.push(Op::WriteGitConfig {
-        path: format!("{template}/config"),
-        entries: vec![
-            GitConfigEntry::plain("init", "defaultBranch", "none"),
-            GitConfigEntry::plain("fetch", "recurseSubmodules", "false"),
-            GitConfigEntry::plain("credential", "interactive", "never"),
-            GitConfigEntry::plain("gc", "autoDetach", "false"),
-            GitConfigEntry::plain("include", "path", context.external_config()),
-        ],
-    });
     let correlation =
         context.inputs.job.correlation_id().filter(|_| context.is_on(flags::USE_GITALY_CORRELATION_ID));
     if let Some(id) = correlation {
@@ -319,7 +327,7 @@ fn fetch(context: &Context<'_>) -> Vec<Op> {
             Op::plain(format!("Reinitialized existing Git repository in {project}/.git/")),
             Op::ChangeDir(project.clone()),
         ],
-        otherwise: vec![Op::Run(init), Op::ChangeDir(project.clone()), connect],
+        otherwise: [template(context), vec![Op::Run(init), Op::ChangeDir(project.clone()), connect]].concat(),
     };
     let mut ops = vec![Op::notice(title), begin];
     let fetch = context
@@ -369,13 +377,11 @@ fn unless_fetched(context: &Context<'_>, fetch: Op) -> Vec<Op> {
     let Some(names) = names.filter(|names| plain && !names.is_empty()) else { return vec![fetch] };
     let note = format!("{}/.git/{FETCHED}", context.dirs.project_dir);
     let what = format!("{} {}", git_info.depth, git_info.refspecs.join(" "));
-    let known = Condition::All(vec![
-        Condition::Holds(note.clone(), what.clone()),
-        Condition::Prints(
-            Command::new(["git", "rev-parse"]).args(names.iter().map(|name| (*name).to_owned())),
-            vec![git_info.sha.as_str(); names.len()].join("\n"),
-        ),
-    ]);
+    // A ref that git has packed is no file any more, and is fetched again.
+    let refs = names.iter().map(|name| format!("{}/.git/{name}", context.dirs.project_dir));
+    let refs = refs.map(|path| Condition::Holds(path, git_info.sha.clone()));
+    let known =
+        Condition::All(std::iter::once(Condition::Holds(note.clone(), what.clone())).chain(refs).collect());
     let anew = vec![Op::RemoveFile(note.clone()), fetch, Op::WriteFile { path: note, text: what }];
     vec![Op::If { condition: known, then: Vec::new(), otherwise: anew }]
 }
@@ -407,12 +413,14 @@ fn native_clone(context: &Context<'_>) -> Vec<Op> {
         }
         clone = clone.args([if name.starts_with("refs/") { "--revision" } else { "--branch" }, name]);
     }
-    vec![
+    let mut ops = template(context);
+    ops.extend([
         Op::plain("Git version at least \"2.49\""),
         Op::notice(format!("{title}...")),
         Op::Run(clone.args(context.options.clone_extra_flags.iter().cloned())),
         Op::ChangeDir(project.clone()),
-    ]
+    ]);
+    ops
 }
 
 fn checkout(context: &Context<'_>) -> Vec<Op> {

@@ -183,7 +183,7 @@ fn why_not(folder: &Path, error: GitError) -> SourceError {
             return SourceError::NoRepository(folder.to_owned());
         }
         GitError::Failed { output, .. } => output,
-        error => return error.into(),
+        error @ GitError::Start(_) => return error.into(),
     };
     // A repository without a commit has no answer to the last of them.
     let git = Git::new(folder);
