@@ -10,7 +10,7 @@ three: {script: x, rules: [{changes: [three]}]}
 "#;
 
 /// Jobs beside `always` that take part.
-fn taking_part(checkout: &Checkout, flags: &[&str]) -> String {
+fn taking_part(checkout: &Checkout<'_>, flags: &[&str]) -> String {
     let answer = checkout.exec(&[&["--list", "--format", "json"], flags].concat()).expect(0);
     let list: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
     let jobs = list["jobs"].as_array().unwrap().iter().filter(|job| job["in_pipeline"] == true);
@@ -26,13 +26,13 @@ fn repository(surroundings: &Surroundings) -> Checkout<'_> {
     checkout
 }
 
-fn add(checkout: &Checkout, file: &str) {
+fn add(checkout: &Checkout<'_>, file: &str) {
     checkout.write(file, "");
     checkout.commit(file);
 }
 
 /// Makes what is checked out the upstream branch of the branch.
-fn push(checkout: &Checkout) {
+fn push(checkout: &Checkout<'_>) {
     checkout.git(&["config", "remote.origin.url", "https://git.example.org/group/project.git"]);
     checkout.git(&["config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"]);
     let branch = checkout.git(&["rev-parse", "--abbrev-ref", "HEAD"]);
