@@ -70,6 +70,9 @@ pub(crate) struct ExecArgs {
     /// Play this manual job (or `all`) as soon as it could start; may be repeated.
     #[arg(long, value_name = "JOB", help_heading = "Which jobs")]
     pub(crate) manual: Vec<String>,
+    /// Do not ask at a terminal which manual jobs to play.
+    #[arg(long, help_heading = "Which jobs")]
+    pub(crate) no_input: bool,
     /// Start delayed jobs at once.
     #[arg(long, help_heading = "Which jobs")]
     pub(crate) no_delay: bool,
@@ -117,9 +120,12 @@ pub(crate) struct ExecArgs {
     #[arg(long, help_heading = "State")]
     pub(crate) keep_state: bool,
 
+    /// Whether a terminal shows what runs below the log lines.
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    pub(crate) progress: When,
     /// When to use colours.
     #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
-    pub(crate) color: Color,
+    pub(crate) color: When,
 }
 
 /// Where files are found that do not lie in the project.
@@ -166,10 +172,10 @@ pub(crate) enum GraphFormat {
     Svg,
 }
 
-/// When to use colours.
+/// When to use what only some terminals have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Color {
-    /// On a terminal that has them, unless NO_COLOR is set.
+pub(crate) enum When {
+    /// On a terminal that has it, unless NO_COLOR is set.
     #[default]
     Auto,
     /// Always.

@@ -11,6 +11,12 @@ pub(super) fn extract(archive: &Path, folder: &Path, job: &str) -> Result<PathBu
     Ok(target)
 }
 
+/// How many files are in an archive; `None` when it cannot be read.
+pub(super) fn count(archive: &Path) -> Option<usize> {
+    let archive = zip::ZipArchive::new(File::open(archive).ok()?).ok()?;
+    Some(archive.file_names().flatten().filter(|name| !name.ends_with('/')).count())
+}
+
 /// A job's name as that of one folder.
 fn folder_name(job: &str) -> String {
     let name: String = job.chars().map(|c| if c == '/' || c.is_control() { '_' } else { c }).collect();

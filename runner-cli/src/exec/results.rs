@@ -3,7 +3,8 @@
 use runner_coordinator::core::{Content, JobId, read_dotenv};
 use runner_coordinator::http::Handle;
 
-use super::report::{JobReport, Tests};
+use super::artifacts;
+use super::report::{Artifact, JobReport, Tests};
 use super::ui::Row;
 
 /// Failed tests that are listed at the end of a run, for each job.
@@ -16,18 +17,22 @@ pub(super) fn of_job(
     row: Row,
     notes: &mut Vec<String>,
 ) -> JobReport {
-    let mut report = JobReport { row, log: Vec::new(), tests: None, artifacts: Vec::new() };
+    let mut report = JobReport::new(row);
     let Some(job) = job else { return report };
     report.log = coordinator.read_trace(job, 0);
     let artifacts = coordinator.job(job, |record| {
         let artifacts = record.artifacts.iter();
-        artifacts
-            .map(|artifact| (artifact.artifact_type.clone(), artifact.size, artifact.content.clone()))
-            .collect()
+        let uploaded = artifacts.map(|artifact| {
+            let (kind, file) = (artifact.artifact_type.clone(), artifact.filename.clone());
+            let files = None;
+            (Artifact { kind, file, size: artifact.size, files }, artifact.content.clone())
+        });
+        uploaded.collect()
     });
-    let artifacts: Vec<(String, u64, Content)> = artifacts.unwrap_or_default();
-    for (kind, size, content) in artifacts {
-        match (&content, kind.as_str()) {
+    let artifacts: Vec<(Artifact, Content)> = artifacts.unwrap_or_default();
+    for (mut artifact, content) in artifacts {
+        match (&content, artifact.kind.as_str()) {
+            (Content::File(path), "archive") => artifact.files = artifacts::count(path),
             (Content::File(path), "junit") => match Tests::of_archive(path) {
                 Ok(tests) => report.tests = Some(tests),
                 Err(error) => notes.push(format!("{}: its JUnit report: {error}", report.row.name)),
@@ -41,8 +46,8 @@ pub(super) fn of_job(
             _ => {}
         }
         // Said by GitLab's own pages, too: what a job prints is no artifact.
-        if kind != "trace" && kind != "metadata" {
-            report.artifacts.push((kind, size));
+        if artifact.kind != "trace" && artifact.kind != "metadata" {
+            report.artifacts.push(artifact);
         }
     }
     report
@@ -83,7 +88,7 @@ mod tests {
         let row = Row::sample("unit", Status::Failed, None);
         let failed = |index: usize| FailedTest { name: format!("t{index}"), message: "m".to_owned() };
         let tests = Tests { total: 40, skipped: 2, failed: (0..12).map(failed).collect() };
-        let job = JobReport { row, log: Vec::new(), tests: Some(tests), artifacts: Vec::new() };
+        let job = JobReport { tests: Some(tests), ..JobReport::new(row) };
         let lines = super::tests(&[job]);
         assert_eq!(lines[0], "tests of unit: 40, 12 failed, 2 skipped");
         assert_eq!((lines[1].as_str(), lines[11].as_str(), lines.len()), ("  t0: m", "  and 2 more", 12));

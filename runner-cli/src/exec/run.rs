@@ -11,10 +11,9 @@ use super::project::Project;
 use super::session::{self, Plan};
 use super::source::{Changes, Choice, CommitFacts, Served, Snapshot, compare, gather, take};
 use super::state::{RunFolder, default_folder};
-use super::ui::Styles;
 use super::variables::Given;
 use super::{ExecError, clean, look};
-use crate::args::{Color, ExecArgs, ExecCommand};
+use crate::args::{ExecArgs, ExecCommand};
 use crate::error::Exit;
 use crate::exec::git::Git;
 
@@ -199,16 +198,6 @@ impl Sources {
         let leniency = Leniency { missing_includes: arguments.includes.skip_missing_includes };
         Inputs { facts, changes: &self.changes, variables, inputs, git: self.git.as_ref(), leniency }
     }
-}
-
-/// Colours, as far as they are wanted and possible.
-pub(super) fn styles(color: Color) -> Styles {
-    let colour = match color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => anstream::AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never,
-    };
-    Styles { colour }
 }
 
 fn choice(arguments: &ExecArgs) -> Choice {

@@ -11,3 +11,4 @@ mod pipelines;
 mod scenarios;
 mod sources;
 mod stopping;
+mod terminal;

@@ -40,6 +40,27 @@ pub(crate) struct JobReport {
     /// Its log, as the server has it, of its last try.
     pub(crate) log: Vec<u8>,
     pub(crate) tests: Option<Tests>,
-    /// Artifacts: what they are, and how many bytes.
-    pub(crate) artifacts: Vec<(String, u64)>,
+    pub(crate) artifacts: Vec<Artifact>,
+    /// Whether it is one of the pipeline that was asked for, not of a child.
+    pub(crate) is_own: bool,
+}
+
+/// Something that a job uploaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Artifact {
+    /// `archive`, `junit`, …
+    pub(crate) kind: String,
+    /// Name of the file.
+    pub(crate) file: String,
+    /// Bytes of it.
+    pub(crate) size: u64,
+    /// How many files are in it, if it is an archive.
+    pub(crate) files: Option<usize>,
+}
+
+impl JobReport {
+    /// A job of which only this is known.
+    pub(crate) fn new(row: Row) -> Self {
+        Self { row, log: Vec::new(), tests: None, artifacts: Vec::new(), is_own: true }
+    }
 }

@@ -85,8 +85,11 @@ fn table(page: &mut String, run: &Run) {
             escaped(&status_of(row)),
             took.map(seconds).unwrap_or_default(),
         );
-        let artifacts: Vec<String> =
-            job.artifacts.iter().map(|(kind, bytes)| format!("{kind} {}", size(*bytes))).collect();
+        let artifacts: Vec<String> = job
+            .artifacts
+            .iter()
+            .map(|artifact| format!("{} {}", artifact.kind, size(artifact.size)))
+            .collect();
         let cells = [
             job.tests.as_ref().map(counted).unwrap_or_default(),
             row.coverage.as_ref().map(|percent| escaped(&format!("{percent} %"))).unwrap_or_default(),
@@ -217,15 +220,10 @@ mod tests {
 
     use super::*;
     use crate::exec::graph::Graph;
-    use crate::exec::report::FailedTest;
+    use crate::exec::report::{Artifact, FailedTest};
 
     fn job(name: &str, status: Status, log: &[u8]) -> JobReport {
-        JobReport {
-            row: Row::sample(name, status, Some((0, 5, 10))),
-            log: log.to_vec(),
-            tests: None,
-            artifacts: Vec::new(),
-        }
+        JobReport { log: log.to_vec(), ..JobReport::new(Row::sample(name, status, Some((0, 5, 10)))) }
     }
 
     fn run(jobs: Vec<JobReport>) -> Run {
@@ -249,7 +247,12 @@ mod tests {
         let failed = FailedTest { name: "t".to_owned(), message: "1 < 2".to_owned() };
         broken.tests = Some(Tests { total: 3, skipped: 0, failed: vec![failed] });
         broken.row.coverage = Some("81.5".to_owned());
-        broken.artifacts = vec![("archive".to_owned(), 2048)];
+        broken.artifacts = vec![Artifact {
+            kind: "archive".to_owned(),
+            file: "artifacts.zip".to_owned(),
+            size: 2048,
+            files: None,
+        }];
         let page = page(&run(vec![broken, job("lint", Status::Success, b"")]));
         for part in [
             "<title>pipeline 7: failed</title>",

@@ -7,6 +7,7 @@ use runner_coordinator::run::Outcome;
 
 use super::Session;
 use crate::error::Exit;
+use crate::exec::ending::{Place, failures, joined, kept};
 use crate::exec::graph::Graph;
 use crate::exec::report::{self, JobReport};
 use crate::exec::results;
@@ -19,33 +20,23 @@ impl Session<'_> {
         self.rows(0, &mut rows);
         let styles = self.screen.styles();
         self.screen.say("");
-        self.screen.say(summary(&rows, styles).trim_end());
+        self.screen.say(summary(&rows, styles, self.screen.columns()).trim_end());
         let jobs = self.results();
-        let tests = results::tests(&jobs);
-        if !tests.is_empty() {
-            self.screen.say(&format!("\n{}", tests.join("\n")));
-        }
-        if !self.notes.is_empty() {
-            self.screen.say("");
-        }
-        let mut told: Vec<String> = Vec::new();
-        for note in std::mem::take(&mut self.notes) {
-            if !told.contains(&note) {
-                self.screen.say(&format!("note: {note}"));
-                told.push(note);
-            }
-        }
+        self.section(&results::tests(&jobs));
+        self.section(&failures(&jobs, self.plan.arguments.file.as_deref(), styles));
+        self.section(&self.kept(&jobs));
+        let told = joined(std::mem::take(&mut self.notes));
+        let mut notes: Vec<String> = told.iter().map(|note| format!("note: {note}")).collect();
         if self.plan.arguments.keep_state {
-            self.screen
-                .say(&format!("note: everything of this run is in {}", self.plan.folder.path().display()));
+            notes.push(format!("note: everything of this run is in {}", self.plan.folder.path().display()));
         }
+        self.section(&notes);
         let took = SystemTime::now().duration_since(self.begun).unwrap_or_default();
         let (text, exit) = verdict(outcome, &rows, took, styles);
         if let Some(folder) = &self.plan.arguments.report {
             let folder = self.plan.surroundings.here.join(folder);
-            let notes = told.into_iter().collect();
             let (plain, _) = verdict(outcome, &rows, took, Styles { colour: false });
-            let said = match self.report(&folder, jobs, notes, (plain, took, exit == Exit::Success)) {
+            let said = match self.report(&folder, jobs, told, (plain, took, exit == Exit::Success)) {
                 Ok(page) => format!("note: the report is in {}", page.display()),
                 Err(error) => format!("note: the report cannot be written to {}: {error}", folder.display()),
             };
@@ -59,6 +50,25 @@ impl Session<'_> {
         }
     }
 
+    /// Prints lines with an empty one in front; nothing when there are none.
+    fn section(&mut self, lines: &[String]) {
+        if !lines.is_empty() {
+            self.screen.say(&format!("\n{}", lines.join("\n")));
+        }
+    }
+
+    /// The artifacts, and where they are.
+    fn kept(&self, jobs: &[JobReport]) -> Vec<String> {
+        let arguments = self.plan.arguments;
+        let folder = self.plan.folder.path().join("artifacts");
+        let place = match &arguments.artifacts_to {
+            Some(folder) => Place::Unpacked(folder),
+            None if arguments.keep_state => Place::Kept(&folder),
+            None => Place::Gone,
+        };
+        kept(jobs, place, self.screen.styles())
+    }
+
     /// What each job left: those of the pipeline that was asked for first, then those of its children.
     fn results(&mut self) -> Vec<JobReport> {
         let mut jobs = Vec::new();
@@ -67,7 +77,9 @@ impl Session<'_> {
                 let last = view.last_try().map(|tried| tried.id);
                 let coverage = last.and_then(|job| self.coverage.get(&job)).cloned();
                 let row = Row::of(&run.prefix, &view, coverage);
-                jobs.push(results::of_job(&self.coordinator, last, row, &mut self.notes));
+                let mut job = results::of_job(&self.coordinator, last, row, &mut self.notes);
+                job.is_own = run.parent.is_none();
+                jobs.push(job);
             }
         }
         jobs

@@ -1,16 +1,22 @@
 //! What happens, as it happens: jobs start, print and end, times come, the user wants it to stop.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use runner_coordinator::core::{Event, EventKind, JobId};
 use runner_coordinator::http::Events;
 use runner_coordinator::run::{Finished, Outcome, Status, coverage};
 use runner_core::observe::{self, Happening};
 
+use tokio::time::MissedTickBehavior;
+
 use super::Session;
 use super::news::News;
 use crate::exec::artifacts;
 use crate::exec::stop::{Stop, Wish};
+use crate::exec::ui::Progress;
+
+/// Time between two looks at what runs, on a terminal.
+const REFRESH: Duration = Duration::from_millis(100);
 
 impl Session<'_> {
     /// Lets the pipelines run until nothing more happens by itself; `None` when the user does not want to wait for that.
@@ -20,10 +26,16 @@ impl Session<'_> {
         mut news: News,
         mut stop: Stop,
     ) -> Option<Outcome> {
+        let mut ticks = tokio::time::interval(REFRESH);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         loop {
             self.act();
             if let Some(outcome) = self.outcome() {
-                return Some(outcome);
+                self.screen.rest();
+                if outcome == Outcome::Canceled || !self.play_what_is_wanted(&mut stop).await {
+                    return Some(outcome);
+                }
+                continue;
             }
             let wake = self.runs.iter().filter_map(|run| run.wake).min();
             tokio::select! {
@@ -32,6 +44,7 @@ impl Session<'_> {
                     None => return None,
                 },
                 Some(told) = news.recv() => self.hear(&told),
+                _ = ticks.tick(), if self.screen.is_live() => self.refresh(),
                 () = sleep_until(wake) => {
                     self.runs.iter_mut().filter(|run| run.wake == wake).for_each(|run| run.wake = None);
                 }
@@ -56,8 +69,9 @@ impl Session<'_> {
     fn handle(&mut self, event: &Event) {
         match event.kind {
             EventKind::JobStarted { job } => {
-                if let Some((index, _)) = self.names.get(&job) {
+                if let Some((index, name)) = self.names.get(&job) {
                     self.runs[*index].pipeline.started(job, event.at);
+                    self.screen.started(name, event.at);
                 }
             }
             EventKind::TraceAppended { job, .. } => self.show(job),
@@ -73,11 +87,41 @@ impl Session<'_> {
         }
     }
 
+    /// Shows how far everything is.
+    fn refresh(&mut self) {
+        let now = SystemTime::now();
+        let mut progress = Progress {
+            title: format!("pipeline {}", self.plan.folder.pipeline),
+            elapsed: now.duration_since(self.begun).unwrap_or_default(),
+            ..Progress::default()
+        };
+        for view in self.runs.iter().flat_map(|run| run.pipeline.jobs()) {
+            progress.jobs += 1;
+            match view.status {
+                Status::Manual => progress.manual += 1,
+                Status::Running | Status::Canceling => {}
+                status if status.is_complete() => {
+                    progress.done += 1;
+                    progress.failed += usize::from(status == Status::Failed && !view.failure_allowed);
+                }
+                _ => progress.waiting += 1,
+            }
+        }
+        self.screen.refresh(&progress, now);
+    }
+
     /// Something that only the runner knows.
     fn hear(&mut self, told: &observe::Event) {
-        if told.happening == Happening::Acknowledged {
+        let job = JobId(told.job.job);
+        match &told.happening {
             // Canceled while it was on its way: it could not be told before.
-            self.tell_of_cancel(JobId(told.job.job));
+            Happening::Acknowledged => self.tell_of_cancel(job),
+            Happening::StageStarted(stage) => {
+                if let Some((_, name)) = self.names.get(&job) {
+                    self.screen.stage(name, &stage.name);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -92,7 +136,7 @@ impl Session<'_> {
 
     fn ended(&mut self, index: usize, job: JobId) {
         let Some((_, name)) = self.names.get(&job).cloned() else { return };
-        self.screen.end_of_output(&name);
+        self.screen.ended(&name);
         let pipeline = &self.runs[index].pipeline;
         let Some(view) = pipeline.job_of(job) else { return };
         let Some(last) = view.tries.iter().find(|tried| tried.id == job) else { return };

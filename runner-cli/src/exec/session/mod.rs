@@ -5,12 +5,14 @@
 //! prepare  from files and arguments to a session that can begin
 //! follow   waits for what happens: jobs, times, the user
 //! act      does what the pipelines ask for, at the coordinator
+//! manual   asks which manual jobs to play
 //! finish   says how it ended
 //! ```
 
 mod act;
 mod finish;
 mod follow;
+mod manual;
 mod news;
 mod prepare;
 mod run;

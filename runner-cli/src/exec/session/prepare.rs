@@ -12,10 +12,8 @@ use super::settings::selection;
 use super::{Plan, Run, Session, images, play, settings};
 use crate::exec::host::LocalHost;
 use crate::exec::outside::Outside;
-use crate::exec::run::styles;
-use crate::exec::ui::Screen;
 use crate::exec::variables::{self, Given};
-use crate::exec::{ExecError, compile};
+use crate::exec::{ExecError, compile, terminal};
 
 impl<'a> Session<'a> {
     pub(super) fn prepare(
@@ -62,11 +60,7 @@ impl<'a> Session<'a> {
         settings.play = play(arguments, "");
         let pipeline = PipelineRun::new(pipeline, settings)?;
         notes.extend(images(&pipeline, arguments.strict_image)?);
-        let screen = Screen::new(
-            std::io::stdout(),
-            styles(arguments.color),
-            pipeline.jobs().map(|view| view.job.name.as_str()),
-        );
+        let screen = terminal::screen(arguments, pipeline.jobs().map(|view| view.job.name.as_str()));
         Ok(Self {
             plan,
             coordinator: server.handle(),
@@ -75,6 +69,7 @@ impl<'a> Session<'a> {
             runs: vec![Run::new(pipeline, facts)],
             given,
             screen,
+            asks: terminal::asks(arguments),
             shown: HashMap::new(),
             names: HashMap::new(),
             coverage: HashMap::new(),

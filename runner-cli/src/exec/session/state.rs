@@ -24,6 +24,8 @@ pub(in crate::exec) struct Session<'a> {
     pub(in crate::exec) runs: Vec<Run>,
     pub(in crate::exec) given: Given,
     pub(in crate::exec) screen: Screen,
+    /// Whether somebody can be asked which manual jobs to play.
+    pub(super) asks: bool,
     /// How much of each job's trace has been shown.
     pub(super) shown: HashMap<JobId, u64>,
     /// Which pipeline a job belongs to, and its name on the screen.

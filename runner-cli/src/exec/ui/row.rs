@@ -76,9 +76,18 @@ pub(crate) fn seconds(duration: Duration) -> String {
 
 /// The status with its reason, exit code and tries.
 pub(crate) fn status(row: &Row) -> String {
+    with_details(row, row.reason.as_deref())
+}
+
+/// The same without a reason that the exit code says as well.
+pub(super) fn brief_status(row: &Row) -> String {
+    with_details(row, row.reason.as_deref().filter(|_| row.exit_code.is_none()))
+}
+
+fn with_details(row: &Row, reason: Option<&str>) -> String {
     let mut details = Vec::new();
     if row.status == Status::Failed {
-        details.extend(row.reason.clone());
+        details.extend(reason.map(str::to_owned));
         details.extend(row.exit_code.map(|code| format!("exit code {code}")));
         if row.allowed {
             details.push("allowed".to_owned());

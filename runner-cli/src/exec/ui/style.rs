@@ -36,22 +36,22 @@ impl Styles {
     }
 
     /// What went wrong.
-    pub(super) fn bad(self) -> Style {
+    pub(crate) fn bad(self) -> Style {
         self.when(Style::new().bold().fg_color(Some(AnsiColor::Red.into())))
     }
 
     /// What deserves attention.
-    pub(super) fn warning(self) -> Style {
+    pub(crate) fn warning(self) -> Style {
         self.when(Style::new().fg_color(Some(AnsiColor::Yellow.into())))
     }
 
     /// What matters less.
-    pub(super) fn faint(self) -> Style {
+    pub(crate) fn faint(self) -> Style {
         self.when(Style::new().dimmed())
     }
 
     /// Heads.
-    pub(super) fn head(self) -> Style {
+    pub(crate) fn head(self) -> Style {
         self.when(Style::new().bold())
     }
 

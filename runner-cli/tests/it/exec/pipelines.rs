@@ -219,7 +219,7 @@ unit:
     let page = std::fs::read_to_string(folder.join("index.html")).unwrap();
     for part in [
         "failed (1 job in ",
-        "<td>bad</td><td class=\"bad\">1 is not 2</td>",
+        ">bad</td><td class=\"bad long\">1 is not 2</td>",
         "81.5 %",
         "covered 81.5%",
         "<svg ",
