@@ -96,11 +96,16 @@ fn text(
             writeln!(out, "{} {mistakes}", errors.count())
         }
         Ok(config) => {
-            for warning in diagnostics {
-                let Diagnostic { file, line, column, message, .. } = warning;
+            let notes = diagnostics.len().saturating_sub(config.warnings().count());
+            for Diagnostic { file, line, column, message, .. } in diagnostics.iter().take(notes) {
                 writeln!(out, "{file}:{line}:{column}: warning: {message}")?;
             }
-            writeln!(out, "no mistakes ({} jobs)", config.jobs().count())
+            for warning in config.warnings() {
+                let (place, shown) = (format!("{}: ", warning.span), format!("{warning:#}"));
+                writeln!(out, "{place}warning: {}", shown.strip_prefix(&place).unwrap_or(&shown))?;
+            }
+            let jobs = config.jobs().count();
+            writeln!(out, "no mistakes ({jobs} {})", if jobs == 1 { "job" } else { "jobs" })
         }
     }
 }

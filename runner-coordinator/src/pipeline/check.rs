@@ -36,8 +36,12 @@ impl Check {
     }
 
     pub(crate) fn warn(&mut self, span: &Span, message: impl Into<String>) {
+        self.push_warning(CompileError::new(span, message));
+    }
+
+    pub(crate) fn push_warning(&mut self, warning: CompileError) {
         if self.warnings.len() < MAX_ERRORS {
-            self.warnings.push(CompileError::new(span, message));
+            self.warnings.push(warning);
         }
     }
 
@@ -49,7 +53,8 @@ impl Check {
     /// A hash whose keys are all known.
     pub(crate) fn hash<'n>(&mut self, node: &'n Node, location: &str, keys: &[&str]) -> Option<&'n Map> {
         let Some(map) = node.as_map() else {
-            self.error(&node.span, format!("{location} config should be a hash"));
+            let error = CompileError::new(&node.span, format!("{location} config should be a hash"));
+            self.push(error.help(expected_hash(node, keys)));
             return None;
         };
         self.known_keys(map, location, keys);
@@ -77,7 +82,8 @@ impl Check {
         let node = map.get(key)?;
         let text = node.as_text();
         if text.is_none() {
-            self.attribute(node, key, location, "should be a string");
+            let message = format!("{location} {} should be a string", spaced(key));
+            self.push(in_quotes(CompileError::new(&node.span, message), node));
         }
         text.map(str::to_owned)
     }
@@ -88,7 +94,9 @@ impl Check {
         match node.value {
             super::yaml::Value::Bool(flag) => Some(flag),
             _ => {
-                self.attribute(node, key, location, "should be a boolean value");
+                let message = format!("{location} {} should be a boolean value", spaced(key));
+                let error = CompileError::new(&node.span, message);
+                self.push(error.help("write true or false, without quotes"));
                 None
             }
         }
@@ -106,7 +114,13 @@ impl Check {
         match node.as_text().filter(|text| allowed.contains(text)) {
             Some(text) => Some(text.to_owned()),
             None => {
-                self.attribute(node, key, location, &format!("should be one of: {}", allowed.join(", ")));
+                let message = format!("{location} {} should be one of: {}", spaced(key), allowed.join(", "));
+                let error = CompileError::new(&node.span, message);
+                let near = node.as_text().and_then(|text| suggest::closest(text, allowed.iter().copied()));
+                self.push(match near {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error,
+                });
                 None
             }
         }
@@ -115,9 +129,14 @@ impl Check {
     /// An attribute that is a list of strings.
     pub(crate) fn texts(&mut self, map: &Map, key: &str, location: &str) -> Option<Vec<String>> {
         let node = map.get(key)?;
+        self.strings(node, &format!("{location} {}", spaced(key)))
+    }
+
+    /// A list of strings; `what` says in a message what it is.
+    pub(crate) fn strings(&mut self, node: &Node, what: &str) -> Option<Vec<String>> {
         let texts = strings(node);
         if texts.is_none() {
-            self.attribute(node, key, location, "should be an array of strings");
+            self.push(not_strings(node, format!("{what} should be an array of strings")));
         }
         texts
     }
@@ -127,7 +146,8 @@ impl Check {
         let node = map.get(key)?;
         let texts = node.as_text().map(|text| vec![text.to_owned()]).or_else(|| strings(node));
         if texts.is_none() {
-            self.attribute(node, key, location, "should be an array of strings or a string");
+            let message = format!("{location} {} should be an array of strings or a string", spaced(key));
+            self.push(not_strings(node, message));
         }
         texts
     }
@@ -144,7 +164,13 @@ impl Check {
         match node.as_text().and_then(duration::parse) {
             None => {
                 let error = format!("{location} {} should be a duration", spaced(key));
-                self.push(CompileError::new(&node.span, error).help("for example: 1h 30m, \"3600\", 2 days"));
+                let help = match node.scalar_text() {
+                    Some(number) if node.as_text().is_none() => {
+                        format!("a duration is a text with a unit: {number} seconds, or \"{number}\"")
+                    }
+                    _ => "for example: 1h 30m, \"3600\", 2 days".to_owned(),
+                };
+                self.push(CompileError::new(&node.span, error).help(help));
                 None
             }
             Some(duration) if duration > limit => {
@@ -166,10 +192,7 @@ impl Check {
                 );
                 let mut error = CompileError::new(&wrong.span, message);
                 if let Some(map) = wrong.as_map() {
-                    let key = map.iter().next().map_or("", |(key, _)| key);
-                    error = error.help(format!(
-                        "`{key}: ` makes a hash of this line; put the whole command in quotes, or write it as a block with |"
-                    ));
+                    error = error.help(not_a_command(map, wrong.span == node.span));
                 } else if !matches!(wrong.value, super::yaml::Value::List(_)) {
                     error = error.help("put it in quotes to make a string of it");
                 }
@@ -181,6 +204,61 @@ impl Check {
 
     fn attribute(&mut self, node: &Node, key: &str, location: &str, text: &str) {
         self.error(&node.span, format!("{location} {} {text}", spaced(key)));
+    }
+}
+
+/// What to write where a command is a hash.
+fn not_a_command(map: &Map, whole: bool) -> String {
+    const HOW: &str = "put quotes around the whole command, or write it as a block with |";
+    match map.iter().next() {
+        Some(_) if whole => "write a list of commands, each with a dash".to_owned(),
+        Some((_, entry)) if entry.value.is_null() && entry.key_span == entry.value.span => {
+            format!("`{{` begins a hash; {HOW}")
+        }
+        Some((key, _)) => format!("`{key}: ` makes a hash of this line; {HOW}"),
+        None => HOW.to_owned(),
+    }
+}
+
+/// What to write where something else stands than a hash.
+fn expected_hash(node: &Node, keys: &[&str]) -> String {
+    let is_item =
+        |item: &Node| item.as_map().is_some_and(|map| map.iter().any(|(key, _)| keys.contains(&&**key)));
+    if node.as_list().is_some_and(|items| items.iter().any(is_item)) {
+        return "remove the dash: this is no list".to_owned();
+    }
+    match keys {
+        [only] => format!("write `{only}:` below it"),
+        [first @ .., last] if first.len() < 12 => format!("its keywords are {} and {last}", first.join(", ")),
+        _ => "write its keywords below it".to_owned(),
+    }
+}
+
+/// Numbers and the like become strings by quotes.
+pub(crate) fn in_quotes(error: CompileError, node: &Node) -> CompileError {
+    match node.scalar_text() {
+        Some(text) if node.as_text().is_none() => error.help(format!("put it in quotes: \"{text}\"")),
+        _ => error,
+    }
+}
+
+/// The mistake of something that is no list of strings, at the first item that is none.
+pub(crate) fn not_strings(node: &Node, message: String) -> CompileError {
+    let Some(items) = node.as_list() else {
+        let error = CompileError::new(&node.span, message);
+        return match node.scalar_text() {
+            Some(text) => error.help(format!("write a list: [{text}]")),
+            None => error.help("write a list, each item with a dash"),
+        };
+    };
+    match items.iter().find(|item| item.as_text().is_none()) {
+        Some(item) if item.as_map().is_some() => CompileError::new(&item.span, message)
+            .help("`: ` makes a hash of this item; put quotes around it"),
+        Some(item) if item.as_list().is_some() => {
+            CompileError::new(&item.span, message).help("a list in this list is not flattened")
+        }
+        Some(item) => in_quotes(CompileError::new(&item.span, message), item),
+        None => CompileError::new(&node.span, message),
     }
 }
 

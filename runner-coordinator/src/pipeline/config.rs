@@ -126,13 +126,8 @@ fn compile_merged(
     let mut check = Check { notes, ..Check::default() };
     let mut root = root::root(&mut check, &tree, &loaded.span);
     let mistakes = std::mem::take(&mut check.errors);
-    // A job that could not be read at all would only be missed by others.
-    if !mistakes.is_empty() && !root.complete {
-        phase(mistakes, Code::Keyword)?;
-        return Err(CompileError::new(&loaded.span, "the configuration cannot be read").into());
-    }
     let (mut planned, instances) = graph::plan(&mut check, &mut root);
-    graph::validate(&mut check, &planned, &instances, &root.stages);
+    graph::validate(&mut check, &planned, &instances, &root);
     let of_graph = std::mem::take(&mut check.errors).into_iter().map(|error| error.or_code(Code::Graph));
     phase(mistakes.into_iter().chain(of_graph).collect(), Code::Keyword)?;
 

@@ -122,6 +122,8 @@ impl Resolver<'_> {
         path: &[Arc<str>],
     ) -> Result<(), CompileError> {
         let span = own.entry("extends").map(|entry| entry.key_span.clone()).unwrap_or_default();
+        let named =
+            |names: &[&str]| own.get("extends").and_then(|node| place_of(node, names)).unwrap_or(&span);
         let pick = |wrong: &dyn Fn(&str) -> bool| -> Vec<&str> {
             parents.iter().map(|parent| &**parent).filter(|parent| wrong(parent)).collect()
         };
@@ -130,15 +132,15 @@ impl Resolver<'_> {
             let message = format!("{key}: unknown keys in `extends` ({})", unknown.join(", "));
             let known: Vec<&str> = self.root.entries().keys().map(|name| &**name).collect();
             let fallback = "jobs can only extend what this file or its includes define";
-            return Err(CompileError::new(&span, message)
-                .help(closest_of(&unknown, &known, fallback))
-                .missing());
+            let place = named(&unknown);
+            let help = closest_of(&unknown, &known, fallback);
+            return Err(CompileError::new(place, message).help(help).missing());
         }
         let invalid =
             pick(&|parent| self.root.entry(parent).is_some_and(|entry| entry.value.as_map().is_none()));
         if !invalid.is_empty() {
             let message = format!("{key}: invalid base hashes in `extends` ({})", invalid.join(", "));
-            return Err(CompileError::new(&span, message));
+            return Err(CompileError::new(named(&invalid), message).help("only hashes can be extended"));
         }
         if path.len() > MAX_ANCESTORS {
             return Err(too_deep(path.first().unwrap_or(key), &span));
@@ -150,6 +152,15 @@ impl Resolver<'_> {
             ));
         }
         Ok(())
+    }
+}
+
+/// Where the first of the names stands in the value of `extends`.
+fn place_of<'n>(node: &'n Node, names: &[&str]) -> Option<&'n Span> {
+    let is_named = |node: &&Node| node.as_text().is_some_and(|text| names.contains(&text));
+    match node.as_list() {
+        Some(items) => items.iter().find(is_named).map(|item| &item.span),
+        None => Some(node).filter(is_named).map(|node| &node.span),
     }
 }
 

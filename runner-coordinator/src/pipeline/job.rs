@@ -228,6 +228,10 @@ pub struct ChildInclude {
     pub source: ChildSource,
     /// Values for its `spec:inputs`, as JSON.
     pub inputs: serde_json::Map<String, serde_json::Value>,
+    /// `rules`, as JSON: whether the file takes part, decided when the pipeline starts.
+    pub rules: Option<serde_json::Value>,
+    /// `integrity` of a file at an address.
+    pub integrity: Option<String>,
 }
 
 /// Where a file of a child pipeline is.
@@ -263,7 +267,12 @@ pub enum ChildSource {
 impl From<&str> for ChildInclude {
     /// A file of the repository without inputs.
     fn from(path: &str) -> Self {
-        Self { source: ChildSource::Local(path.to_owned()), inputs: serde_json::Map::new() }
+        Self {
+            source: ChildSource::Local(path.to_owned()),
+            inputs: serde_json::Map::new(),
+            rules: None,
+            integrity: None,
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use super::error::CompileError;
 use super::merge::check_size;
 use super::span::Span;
+use super::suggest;
 use super::yaml::{Entry, MAX_DEPTH, Map, Node, Value};
 
 /// Deepest nesting while references are followed: a tree of the greatest depth that refers to another one.
@@ -107,15 +108,23 @@ impl Resolver<'_> {
         let mut map = self.root;
         let (last, keys) = path.split_last().ok_or_else(|| invalid(path, span))?;
         for key in keys {
-            let value = map.get(key).ok_or_else(|| missing(path, span))?;
+            let value = map.get(key).ok_or_else(|| missing(path, span, map, key))?;
             map = value.as_map().ok_or_else(|| invalid(path, span))?;
         }
-        map.get(last).cloned().ok_or_else(|| missing(path, span))
+        map.get(last).cloned().ok_or_else(|| missing(path, span, map, last))
     }
 }
 
-fn missing(path: &Path, span: &Span) -> CompileError {
-    CompileError::new(span, format!("!reference {} could not be found", shown(path))).missing()
+/// There is no such key in the last hash that was found, or it holds nothing.
+fn missing(path: &Path, span: &Span, map: &Map, key: &str) -> CompileError {
+    let error = CompileError::new(span, format!("!reference {} could not be found", shown(path))).missing();
+    if map.entry(key).is_some() {
+        return error.help(format!("`{key}` is empty"));
+    }
+    match suggest::closest(key, map.iter().map(|(known, _)| &**known)) {
+        Some(near) => error.help(format!("did you mean `{near}` instead of `{key}`?")),
+        None => error,
+    }
 }
 
 fn invalid(path: &Path, span: &Span) -> CompileError {

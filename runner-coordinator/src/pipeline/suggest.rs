@@ -6,13 +6,20 @@ pub(crate) fn closest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) 
         return None;
     }
     let limit = (name.chars().count() / 3).max(1);
-    known
-        .into_iter()
+    let known: Vec<&str> = known.into_iter().collect();
+    let near = known
+        .iter()
+        .copied()
         .filter(|candidate| candidate.len() <= 64)
         .map(|candidate| (strsim::osa_distance(name, candidate), candidate))
         .filter(|(distance, _)| *distance <= limit)
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+        .map(|(_, candidate)| candidate);
+    // Or the name was cut short: `prod` is meant to be `production`.
+    near.or_else(|| {
+        let mut longer = known.into_iter().filter(|known| name.len() >= 3 && known.starts_with(name));
+        longer.next().filter(|_| longer.next().is_none())
+    })
 }
 
 /// "did you mean …" for the first name that has a near one, otherwise `fallback`.
@@ -32,5 +39,7 @@ mod tests {
         assert_eq!(closest("stages", known), Some("stage"));
         assert_eq!(closest("befor_script", known), Some("before_script"));
         assert_eq!(closest("foo", known), None);
+        assert_eq!(closest("serv", known), Some("services"));
+        assert_eq!(closest("st", known), None);
     }
 }

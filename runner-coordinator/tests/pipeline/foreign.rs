@@ -212,6 +212,8 @@ fn children_come_from_artifacts_with_inputs() {
     let child = |source| ChildInclude {
         source,
         inputs: [("x".to_owned(), serde_json::json!("told"))].into_iter().collect(),
+        rules: None,
+        integrity: None,
     };
     let source = ChildSource::Artifact { artifact: "made/child.yml".to_owned(), job: "generate".to_owned() };
     let place = Span { file: ROOT.into(), line: 3, column: 1 };

@@ -248,16 +248,8 @@ fn an_instance_that_takes_part_is_refused_although_the_first_does_not() {
 
 #[test]
 fn other_things_that_are_refused_by_name() {
-    for (text, key) in [
-        ("a: {run: [{name: s, script: x}]}", "jobs:a:run is not supported yet"),
-        (
-            "a: {trigger: {include: [{local: x.yml, rules: [{when: never}]}]}}",
-            "jobs:a:trigger:include:rules is not supported yet",
-        ),
-    ] {
-        let error = config(text).evaluate(&push()).unwrap_err().to_string();
-        assert!(error.contains(key) && error.starts_with(".gitlab-ci.yml:"), "{error}");
-    }
+    let error = config("a: {run: [{name: s, script: x}]}").evaluate(&push()).unwrap_err().to_string();
+    assert!(error.ends_with("jobs:a:run is not supported yet"), "{error}");
 }
 
 #[test]

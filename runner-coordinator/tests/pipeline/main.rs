@@ -7,6 +7,8 @@ mod include;
 mod keywords;
 mod limits;
 mod merging;
+mod mistakes;
+mod newer;
 mod properties;
 mod rules;
 mod scenarios;

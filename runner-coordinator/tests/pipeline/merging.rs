@@ -165,12 +165,24 @@ fn nulls_and_nested_lists_in_lists() {
     let config = config(
         ".c: {cache: [{key: a, paths: [a]}], services: [s], needs: [b]}\n\
          b: {script: x}\n\
-         a:\n  script: x\n  cache: [!reference [.c, cache], {key: b}]\n  services: [!reference [.c, services], t]\n  needs: [!reference [.c, needs], null]\n",
+         a:\n  script: x\n  cache: !reference [.c, cache]\n  services: !reference [.c, services]\n  needs: [!reference [.c, needs], null]\n",
     );
     let a = job(&config, "a");
-    assert_eq!(a.cache.len(), 2);
-    assert_eq!(a.services.iter().map(|service| service.image.name.as_str()).collect::<Vec<_>>(), ["s", "t"]);
+    assert_eq!(a.cache.len(), 1);
+    assert_eq!(a.services.iter().map(|service| service.image.name.as_str()).collect::<Vec<_>>(), ["s"]);
     assert_eq!(a.needs.as_ref().unwrap().len(), 1);
+    // Lists of these are not flattened.
+    for (keyword, message) in [
+        ("cache", "jobs:a:cache config should be a hash"),
+        ("services", "jobs:a:services:service config should be a hash or a string"),
+    ] {
+        let text =
+            format!(".c: {{{keyword}: [x]}}\na: {{script: x, {keyword}: [!reference [.c, {keyword}]]}}");
+        assert!(error(&text).ends_with(message), "{}", error(&text));
+    }
+    let nested = self::config("a: {script: x, tags: [a, [b]]}");
+    assert_eq!(job(&nested, "a").tags, ["a", "b"]);
+    assert_eq!(nested.warnings().count(), 1);
 }
 
 #[test]

@@ -41,8 +41,11 @@ fn scenario_07_nested_script() {
 
 #[test]
 fn scenario_09_line_ends_and_tabs_in_a_block() {
-    let config = config("a:\r\n  script:\r\n    - |\r\n      if x; then\r\n      \ty\r\n      fi\r\n");
-    assert_eq!(script(job(&config, "a")), ["if x; then\n\ty\nfi\n"]);
+    let config = config(
+        "a:\r\n  script:\r\n    - |\r\n      if x; then\r\n      \ty\t z  \r\n      fi\r\nb: {script: \"x\"}\r\n",
+    );
+    assert_eq!(script(job(&config, "a")), ["if x; then\n\ty\t z  \nfi\n"]);
+    assert_eq!(script(job(&config, "b")), ["x"]);
 }
 
 #[test]
@@ -77,14 +80,17 @@ fn scenario_15_reference_is_opaque_to_extends() {
 #[test]
 fn scenario_17_extends_a_list() {
     let config = config(
-        ".a: {variables: {A: 1, B: 1}, tags: [a], script: a}\n\
-         .b: {variables: {B: 2, C: 2}, tags: [b]}\n\
-         j: {extends: [.a, .b], variables: {C: 3}}",
+        ".a: {variables: {A: 1, B: 1}, tags: [a], script: [a, b]}\n\
+         .b: {variables: {B: 2, C: 2}, tags: [b], script: [c]}\n\
+         .c: {variables: {D: 4}}\n\
+         j: {extends: [.a, .b, .c], variables: {C: 3}}\n\
+         k: {extends: [.b, .a], tags: [k]}",
     );
-    let job = job(&config, "j");
-    assert_eq!(variables(job), ["A=1", "B=2", "C=3"]);
-    assert_eq!(job.tags, ["b"]);
-    assert_eq!(script(job), ["a"]);
+    let (j, k) = (job(&config, "j"), job(&config, "k"));
+    assert_eq!(variables(j), ["A=1", "B=2", "C=3", "D=4"]);
+    assert_eq!((j.tags.join(","), script(j).join(",")), ("b".to_owned(), "c".to_owned()));
+    assert_eq!(variables(k), ["B=1", "C=2", "A=1"]);
+    assert_eq!((k.tags.join(","), script(k).join(",")), ("k".to_owned(), "a,b".to_owned()));
 }
 
 #[test]
@@ -102,7 +108,7 @@ fn scenario_19_limits_of_extends() {
     assert!(error("a: {extends: .b, script: x}\n.b: {extends: a}").contains("circular dependency"));
     assert_eq!(
         error("a:\n  extends: .x\n  script: x"),
-        ".gitlab-ci.yml:2:3: a: unknown keys in `extends` (.x)"
+        ".gitlab-ci.yml:2:12: a: unknown keys in `extends` (.x)"
     );
     assert!(
         error("a: {extends: .l, script: x}\n.l: [1]").contains("a: invalid base hashes in `extends` (.l)")
@@ -168,6 +174,13 @@ fn scenario_29_inputs() {
     let config = with("a $[[ inputs.x ]]: {script: 'run $[[ inputs.x | truncate(0,1) ]]'}").unwrap();
     assert_eq!(names(&config), ["a b(test)"]);
     assert_eq!(script(job(&config, "a b")), ["run b"]);
+    let longer = "include: {local: t.yml, inputs: {x: xyz}}";
+    let config = try_files(&[
+        (ROOT, longer),
+        ("t.yml", "spec: {inputs: {x: }}\n---\na: {script: 'run $[[ inputs.x | truncate(0,1) ]] $[[ inputs.x | truncate(1,5) ]]'}"),
+    ])
+    .unwrap();
+    assert_eq!(script(job(&config, "a")), ["run x yz"]);
     let errors = with("a: {script: '$[[ inputs.x | shout ]]'}").unwrap_err();
     assert!(errors[0].contains(".gitlab-ci.yml:3:13: no function matching `shout`"), "{errors:?}");
 }

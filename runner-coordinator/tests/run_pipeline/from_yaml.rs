@@ -5,7 +5,7 @@ use std::io;
 use runner_coordinator::pipeline::{Context, Facts, Pipeline, ProjectFiles, compile};
 use runner_coordinator::run::Outcome;
 
-use crate::support::{Driver, facts, settings, value};
+use crate::support::{Driver, entry, facts, settings, value};
 
 struct OneFile(String);
 
@@ -39,6 +39,26 @@ fn scenario_01_one_job_has_one_step() {
         driver.run.stages().map(|(stage, _)| stage).collect::<Vec<_>>(),
         [".pre", "build", "test", "deploy", ".post"]
     );
+}
+
+#[test]
+fn scenario_11_scalars_as_variables_reach_the_payload() {
+    let driver = Driver::of(
+        compiled("variables: {A: 010, B: 1.10, C: yes, D: , E: 0x10}\na: {script: x}"),
+        settings(),
+    );
+    let values = ["A", "B", "C", "D", "E"].map(|name| value(driver.payload("a"), name).unwrap());
+    assert_eq!(values, ["8", "1.1", "true", "", "16"]);
+}
+
+#[test]
+fn scenario_33_expand_false_from_file_to_payload() {
+    let text = "a: {script: x, variables: {A: {value: '$B', expand: false}, B: b, C: $A}}";
+    let driver = Driver::of(compiled(text), settings());
+    let payload = driver.payload("a");
+    assert_eq!((value(payload, "A"), value(payload, "C")), (Some("$B"), Some("$A")));
+    assert_eq!(entry(payload, "A").unwrap()["raw"], true);
+    assert_eq!(entry(payload, "C").unwrap().get("raw"), None);
 }
 
 #[test]

@@ -67,5 +67,11 @@ fn warnings_are_no_mistakes() {
         "{}",
         answer.out
     );
+    checkout.write("type.yml", "a:\n  script: x\n  type: build\n");
+    let answer = lint(&checkout, &["type.yml"]).expect(0);
+    assert_eq!(
+        answer.out,
+        "type.yml:3:3: warning: jobs:a `type` is the old name of `stage`\n  3 |   type: build\n    |   ^^^^\nno mistakes (1 job)\n"
+    );
     lint(&checkout, &["none.yml"]).expect(2);
 }

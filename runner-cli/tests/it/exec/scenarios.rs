@@ -18,6 +18,31 @@ fn assert_said(answer: &Answer, job: &str, text: &str) {
 }
 
 #[test]
+fn scenario_25_wildcards_see_what_git_tracks() {
+    let surroundings = Surroundings::new();
+    let checkout = Checkout::new(&surroundings, "include: 'ci/**/*.yml'\n");
+    checkout.write(".gitignore", "ignored.yml\n");
+    for (path, job) in [
+        ("ci/b/y.yml", "second"),
+        // `**/` stands for one folder at least.
+        ("ci/top.yml", "top"),
+        ("ci/a/z.yml", "first"),
+        ("ci/c/d/e.yml", "third"),
+        ("ci/a/ignored.yml", "ignored"),
+    ] {
+        checkout.write(path, &format!("{job}: {{script: x}}\n"));
+    }
+    checkout.commit("files");
+    for arguments in [&["--list", "--format", "json"][..], &["--list", "--format", "json", "--committed"]] {
+        let answer = checkout.exec(arguments).expect(0);
+        let list: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+        let names: Vec<_> =
+            list["jobs"].as_array().unwrap().iter().map(|job| job["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["first", "second", "third"]);
+    }
+}
+
+#[test]
 fn scenario_27_nothing_runs_when_an_include_is_missing() {
     let surroundings = Surroundings::new();
     let checkout =

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::check::Check;
+use super::super::check::{Check, strings};
 use super::super::duration;
+use super::super::error::CompileError;
 use super::super::job::{Artifacts, KeepWhen, Report};
 use super::super::yaml::{Map, Node};
 
@@ -56,6 +57,13 @@ const REPORTS: [&str; 30] = [
 
 /// Reads `artifacts`.
 pub(crate) fn artifacts(check: &mut Check, node: &Node, location: &str) -> Option<Artifacts> {
+    if node.as_map().is_none() {
+        let paths =
+            node.as_list().and_then(|items| items.first()).unwrap_or(node).as_text().unwrap_or("folder/");
+        let error = CompileError::new(&node.span, format!("{location} config should be a hash"));
+        check.push(error.help(format!("write {{paths: [{paths}]}}")));
+        return None;
+    }
     let map = check.hash(node, location, &KEYS)?;
     expose_as(check, map, location);
     if map.get("public").is_some() && map.get("access").is_some() {
@@ -110,12 +118,22 @@ fn expose_as(check: &mut Check, map: &Map, location: &str) {
             format!("{location} expose as can contain only letters, digits, '-', '_' and spaces"),
         );
     }
-    if map.get("paths").is_none() {
-        check.error(&node.span, format!("{location} paths can't be blank"));
+    match map.get("paths") {
+        None => check.error(&node.span, format!("{location} paths can't be blank")),
+        Some(paths) if strings(paths).is_some_and(|paths| paths.iter().any(|path| path.contains('*'))) => {
+            let message = format!("{location} paths can't contain '*' when used with 'expose_as'");
+            check.error(&paths.span, message);
+        }
+        Some(_) => {}
     }
 }
 
 fn reports(check: &mut Check, node: &Node, location: &str) -> Vec<Report> {
+    if node.as_map().is_none() {
+        let error = CompileError::new(&node.span, format!("{location} config should be a hash"));
+        check.push(error.help("name the kind of the report: {junit: report.xml}"));
+        return Vec::new();
+    }
     let Some(map) = check.hash(node, location, &REPORTS) else { return Vec::new() };
     let mut reports = Vec::new();
     for (kind, entry) in
@@ -132,6 +150,12 @@ fn reports(check: &mut Check, node: &Node, location: &str) -> Vec<Report> {
 
 /// `coverage_report` becomes a report of the kind of its format.
 fn coverage_report(check: &mut Check, node: &Node, location: &str) -> Option<Report> {
+    if node.as_map().is_none() {
+        let path = node.as_text().unwrap_or("coverage.xml");
+        let error = CompileError::new(&node.span, format!("{location} config should be a hash"));
+        check.push(error.help(format!("write {{coverage_format: cobertura, path: {path}}}, or jacoco")));
+        return None;
+    }
     let map = check.hash(node, location, &["coverage_format", "path"])?;
     let kind = check.one_of(map, "coverage_format", location, &["cobertura", "jacoco"]);
     let path = check.text(map, "path", location);

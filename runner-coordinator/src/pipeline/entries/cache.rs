@@ -1,6 +1,7 @@
 //! `cache`. <https://docs.gitlab.com/ci/yaml/#cache>
 
-use super::super::check::{Check, flatten, strings};
+use super::super::check::Check;
+use super::super::error::CompileError;
 use super::super::job::{Cache, CacheKey};
 use super::super::yaml::{Map, Node};
 use super::artifacts::keep_when;
@@ -14,8 +15,15 @@ pub(crate) fn caches(check: &mut Check, node: &Node, location: &str) -> Option<V
     if node.as_map().is_some() {
         return cache(check, node, location).map(|cache| vec![cache]);
     }
-    let Some(items) = flatten(node) else {
-        check.error(&node.span, format!("{location} config should be a hash or an array of hashes"));
+    let Some(items) = node.as_list() else {
+        let mut error = CompileError::new(
+            &node.span,
+            format!("{location} config should be a hash or an array of hashes"),
+        );
+        if let Some(path) = node.as_text() {
+            error = error.help(format!("write {{paths: [{path}]}}"));
+        }
+        check.push(error);
         return None;
     };
     if items.len() > MAX_CACHES {
@@ -23,7 +31,7 @@ pub(crate) fn caches(check: &mut Check, node: &Node, location: &str) -> Option<V
             .error(&node.span, format!("{location}s config no more than {MAX_CACHES} caches can be created"));
         return None;
     }
-    Some(items.into_iter().filter_map(|item| cache(check, item, location)).collect())
+    Some(items.iter().filter_map(|item| cache(check, item, location)).collect())
 }
 
 fn cache(check: &mut Check, node: &Node, location: &str) -> Option<Cache> {
@@ -89,10 +97,7 @@ fn key(check: &mut Check, node: &Node, location: &str) -> Option<CacheKey> {
         }
     };
     let value = map.get(name)?;
-    let Some(files) = strings(value) else {
-        check.error(&value.span, format!("{location}:{name} config should be an array of strings"));
-        return None;
-    };
+    let files = check.strings(value, &format!("{location}:{name} config"))?;
     if files.is_empty() {
         check.error(&value.span, format!("{location}:{name} config requires at least 1 item"));
         return None;
@@ -103,7 +108,9 @@ fn key(check: &mut Check, node: &Node, location: &str) -> Option<CacheKey> {
 fn key_text(check: &mut Check, node: &Node, text: String, location: &str) -> Option<CacheKey> {
     let decoded = text.to_ascii_lowercase().replace("%2e", ".");
     if text.contains('/') || text.to_ascii_lowercase().contains("%2f") {
-        check.error(&node.span, format!("{location} config cannot contain the \"/\" character"));
+        let error =
+            CompileError::new(&node.span, format!("{location} config cannot contain the \"/\" character"));
+        check.push(error.help("write - instead, and $CI_COMMIT_REF_SLUG for the name of a branch"));
         return None;
     }
     if matches!(decoded.as_str(), "." | "..") {

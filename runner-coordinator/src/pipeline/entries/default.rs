@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::check::{Check, flatten};
-use super::super::error::CompileError;
+use super::super::check::{Check, flatten, not_strings};
 use super::super::job::{Artifacts, Cache, IdToken, Image, Retry, Service};
-use super::super::yaml::{Map, Node, Value};
+use super::super::yaml::{Map, Node};
 use super::artifacts::artifacts;
 use super::cache::caches;
 use super::image::{image, services};
@@ -123,14 +122,12 @@ fn tags(check: &mut Check, node: &Node, location: &str) -> Option<Vec<String>> {
     let tags: Option<Vec<String>> = flatten(node)
         .and_then(|items| items.into_iter().map(|item| item.as_text().map(str::to_owned)).collect());
     let Some(tags) = tags else {
-        let mut error =
-            CompileError::new(&node.span, format!("{location} config should be an array of strings"));
-        if matches!(node.value, Value::Text(_)) {
-            error = error.help("write a list: [tag]");
-        }
-        check.push(error);
+        check.push(not_strings(node, format!("{location} config should be an array of strings")));
         return None;
     };
+    if node.as_list().is_some_and(|items| items.iter().any(|item| item.as_list().is_some())) {
+        check.warn(&node.span, format!("{location} holds a list in a list, which GitLab may refuse"));
+    }
     if tags.len() > MAX_TAGS {
         check.error(&node.span, format!("{location} config must be less than the limit of {MAX_TAGS} tags"));
     }

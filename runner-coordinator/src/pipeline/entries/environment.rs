@@ -1,7 +1,8 @@
 //! `environment`. <https://docs.gitlab.com/ci/yaml/#environment>
 
-use super::super::check::Check;
+use super::super::check::{Check, in_quotes};
 use super::super::duration;
+use super::super::error::CompileError;
 use super::super::job::JobEnvironment;
 use super::super::yaml::{Map, Node};
 
@@ -19,7 +20,8 @@ pub(crate) fn environment(check: &mut Check, node: &Node, location: &str) -> Opt
         });
     }
     if node.as_map().is_none() {
-        check.error(&node.span, format!("{location} config should be a hash or a string"));
+        let error = CompileError::new(&node.span, format!("{location} config should be a hash or a string"));
+        check.push(in_quotes(error, node));
         return None;
     }
     let map = check.hash(node, location, &KEYS)?;

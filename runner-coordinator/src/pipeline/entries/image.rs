@@ -1,6 +1,7 @@
 //! `image` and `services`. <https://docs.gitlab.com/ci/yaml/#image>
 
-use super::super::check::{Check, flatten, strings};
+use super::super::check::{Check, in_quotes, strings};
+use super::super::error::CompileError;
 use super::super::job::{Image, Service};
 use super::super::yaml::{Map, Node};
 use super::variables::job_variables;
@@ -16,7 +17,8 @@ pub(crate) fn image(check: &mut Check, node: &Node, location: &str) -> Option<Im
         return named(check, node, name, location);
     }
     if node.as_map().is_none() {
-        check.error(&node.span, format!("{location} config should be a hash or a string"));
+        let error = CompileError::new(&node.span, format!("{location} config should be a hash or a string"));
+        check.push(in_quotes(error, node));
         return None;
     }
     let map = check.hash(node, location, &IMAGE_KEYS)?;
@@ -25,12 +27,13 @@ pub(crate) fn image(check: &mut Check, node: &Node, location: &str) -> Option<Im
 
 /// Reads `services`: a list of names or hashes.
 pub(crate) fn services(check: &mut Check, node: &Node, location: &str) -> Option<Vec<Service>> {
-    let Some(items) = flatten(node) else {
-        check.error(&node.span, format!("{location} config should be an array"));
+    let Some(items) = node.as_list() else {
+        let error = CompileError::new(&node.span, format!("{location} config should be an array"));
+        check.push(error.help("write a list, each service with a dash"));
         return None;
     };
     let location = format!("{location}:service");
-    Some(items.into_iter().filter_map(|item| service(check, item, &location)).collect())
+    Some(items.iter().filter_map(|item| service(check, item, &location)).collect())
 }
 
 fn named(check: &mut Check, node: &Node, name: &str, location: &str) -> Option<Image> {
@@ -46,7 +49,8 @@ fn service(check: &mut Check, node: &Node, location: &str) -> Option<Service> {
         return named(check, node, name, location).map(|image| Service { image, ..Service::default() });
     }
     if node.as_map().is_none() {
-        check.error(&node.span, format!("{location} config should be a hash or a string"));
+        let error = CompileError::new(&node.span, format!("{location} config should be a hash or a string"));
+        check.push(in_quotes(error, node));
         return None;
     }
     let map = check.hash(node, location, &SERVICE_KEYS)?;

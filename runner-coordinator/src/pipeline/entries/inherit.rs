@@ -1,6 +1,8 @@
 //! `inherit`. <https://docs.gitlab.com/ci/yaml/#inherit>
 
 use super::super::check::{Check, strings};
+use super::super::error::CompileError;
+use super::super::suggest::closest_of;
 use super::super::yaml::{Node, Value};
 use super::default::DEFAULT_KEYS;
 
@@ -36,7 +38,12 @@ pub(crate) fn inherit(check: &mut Check, node: &Node, location: &str) -> (Inheri
         if !unknown.is_empty() {
             let message =
                 format!("{location}:default config contains unknown values: {}", unknown.join(", "));
-            check.error(&node.span, message);
+            let fallback = format!("it knows {}", DEFAULT_KEYS.join(", "));
+            check.push(CompileError::new(&node.span, message).help(closest_of(
+                &unknown,
+                &DEFAULT_KEYS,
+                &fallback,
+            )));
         }
     }
     (default, variables)

@@ -1,17 +1,19 @@
 //! One job. <https://docs.gitlab.com/ci/yaml/#job-keywords>
 
-use super::super::check::{Check, strings};
-use super::super::error::CompileError;
+use super::super::check::{Check, not_strings, strings};
+use super::super::error::{Code, CompileError};
 use super::super::expression::Pattern;
 use super::super::job::{
     AllowFailure, Artifacts, Forward, Job, Trigger, TriggerTarget, Variable, When, Work,
 };
 use super::super::rules::{Rule, RuleWhen, RulesOf, parse_rules};
 use super::super::span::Span;
+use super::super::suggest::closest_of;
 use super::super::yaml::{Entry, Map, Node};
 use super::default::Inheritable;
 use super::environment::environment;
 use super::inherit::{Inherit, inherit};
+use super::kind::nothing_to_do;
 use super::needs::{NeedSpec, Needs, needs};
 use super::parallel::{Parallel, parallel};
 use super::policy::Policy;
@@ -22,7 +24,7 @@ use super::trigger::trigger;
 use super::variables::job_variables;
 
 /// Keys of jobs that run a script.
-const JOB_KEYS: [&str; 37] = [
+pub(super) const JOB_KEYS: [&str; 37] = [
     "script",
     "run",
     "before_script",
@@ -62,7 +64,7 @@ const JOB_KEYS: [&str; 37] = [
     "inputs",
 ];
 /// Keys of jobs that trigger a pipeline.
-const TRIGGER_KEYS: [&str; 17] = [
+const TRIGGER_KEYS: [&str; 16] = [
     "trigger",
     "stage",
     "extends",
@@ -71,7 +73,6 @@ const TRIGGER_KEYS: [&str; 17] = [
     "only",
     "except",
     "when",
-    "start_in",
     "allow_failure",
     "needs",
     "parallel",
@@ -119,10 +120,7 @@ pub(crate) fn job(check: &mut Check, name: &str, entry: &Entry, around: &Surroun
     let location = format!("jobs:{name}");
     check_name(check, name, entry);
     let Some(map) = entry.value.as_map() else {
-        let message = format!("{location} config should implement the script:, run:, or trigger: keyword");
-        check.push(
-            CompileError::new(&entry.key_span, message).help("a job is a hash with `script`").missing(),
-        );
+        check.push(nothing_to_do(name, entry));
         return None;
     };
     let needs = map.get("needs").and_then(|node| needs(check, node, &format!("{location}:needs")));
@@ -130,7 +128,7 @@ pub(crate) fn job(check: &mut Check, name: &str, entry: &Entry, around: &Surroun
     if map.get("trigger").is_some() || is_bridge {
         return trigger_job(check, name, entry, map, needs, around);
     }
-    check_work(check, entry, map, &location);
+    check_work(check, name, entry, map, &location);
     check.known_keys(map, &location, &[&JOB_KEYS[..], &SILENT_KEYS[..], &[OLD_STAGE][..]].concat());
     let script = map.get("script").and_then(|node| {
         let script = check.commands(node, &format!("{location}:script"))?;
@@ -187,10 +185,8 @@ fn fill(check: &mut Check, name: &str, map: &Map, location: &str, inherited: Inh
         }
     }
     if let Some(node) = map.get("dependencies") {
-        match strings(node) {
-            Some(names) => draft.dependencies = Some((names, node.span.clone())),
-            None => check.error(&node.span, format!("{location} dependencies should be an array of strings")),
-        }
+        let names = check.strings(node, &format!("{location} dependencies"));
+        draft.dependencies = names.map(|names| (names, node.span.clone()));
     }
 }
 
@@ -210,10 +206,9 @@ fn trigger_job(
         check.error(&entry.key_span, message);
         return None;
     }
-    check.known_keys(map, &location, &[&TRIGGER_KEYS[..], &[OLD_STAGE][..]].concat());
-    let mut refused = Vec::new();
+    trigger_keys(check, map, &location);
     let work = match map.get("trigger") {
-        Some(node) => Work::Trigger(trigger(check, node, &format!("{location}:trigger"), &mut refused)?),
+        Some(node) => Work::Trigger(trigger(check, node, &format!("{location}:trigger"))?),
         // Only a bridge `needs: {pipeline: …}`: it mirrors the status of another project's pipeline, which is not known here.
         None => {
             let project = needs.as_ref().and_then(|needs| needs.upstream.clone()).unwrap_or_default();
@@ -230,9 +225,25 @@ fn trigger_job(
     let mut draft = common(check, name, entry, map, needs, work, around);
     draft.inherit_variables = inherit_variables;
     draft.job.interruptible = own.or(inherited).unwrap_or_default();
-    draft.unsupported = refused;
     trigger_limits(check, map, &location, &draft);
     Some(draft)
+}
+
+/// A trigger runs nothing itself, so that much has no meaning for it.
+fn trigger_keys(check: &mut Check, map: &Map, location: &str) {
+    let known = |key: &&str| TRIGGER_KEYS.contains(key) || *key == OLD_STAGE;
+    let unknown: Vec<&str> = map.iter().map(|(key, _)| &**key).filter(|key| !known(key)).collect();
+    let Some(entry) = unknown.first().and_then(|key| map.entry(key)) else { return };
+    let message = format!("{location} config contains unknown keys: {}", unknown.join(", "));
+    let help = match unknown.iter().find(|key| JOB_KEYS.contains(key)) {
+        Some(key) => format!("a job with `trigger` runs nothing itself: `{key}` has no meaning for it"),
+        None => closest_of(
+            &unknown,
+            &TRIGGER_KEYS,
+            &format!("a job with `trigger` knows {}", TRIGGER_KEYS.join(", ")),
+        ),
+    };
+    check.push(CompileError::new(&entry.key_span, message).code(Code::UnknownKey).help(help));
 }
 
 /// What jobs with a script may say and triggers may not.
@@ -341,13 +352,9 @@ fn check_name(check: &mut Check, name: &str, entry: &Entry) {
 }
 
 /// A job needs exactly one thing to do.
-fn check_work(check: &mut Check, entry: &Entry, map: &Map, location: &str) {
+fn check_work(check: &mut Check, name: &str, entry: &Entry, map: &Map, location: &str) {
     match (map.entry("script"), map.get("run")) {
-        (None, None) => {
-            let message =
-                format!("{location} config should implement the script:, run:, or trigger: keyword");
-            check.push(CompileError::new(&entry.key_span, message).missing());
-        }
+        (None, None) => check.push(nothing_to_do(name, entry)),
         (Some(script), None) if script.value.is_null() => {
             check.error(&script.key_span, format!("{location} script can't be blank"));
         }
@@ -386,7 +393,8 @@ fn inherited_names(check: &mut Check, map: &Map, location: &str) -> (Inherit, In
 fn extends(check: &mut Check, map: &Map, location: &str) {
     let wrong = |node: &&Node| node.as_text().is_none() && strings(node).is_none();
     if let Some(node) = map.get("extends").filter(wrong) {
-        check.error(&node.span, format!("{location} extends should be an array of strings or a string"));
+        check
+            .push(not_strings(node, format!("{location} extends should be an array of strings or a string")));
     }
 }
 

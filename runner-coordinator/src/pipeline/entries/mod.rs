@@ -7,6 +7,7 @@ pub(crate) mod environment;
 pub(crate) mod image;
 pub(crate) mod inherit;
 pub(crate) mod job;
+mod kind;
 pub(crate) mod needs;
 pub(crate) mod parallel;
 pub(crate) mod policy;

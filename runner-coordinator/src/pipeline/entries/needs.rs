@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::super::check::{Check, flatten};
+use super::super::error::CompileError;
 use super::super::span::Span;
 use super::super::yaml::Node;
 use super::parallel::matrix_entries;
@@ -42,12 +43,11 @@ pub(crate) fn needs(check: &mut Check, node: &Node, location: &str) -> Option<Ne
             let upstream = check.text(map, "pipeline", location);
             return Some(Needs { bridge: true, upstream, ..Needs::default() });
         }
-        check.error(&node.span, format!("{location} config should be an array of strings or hashes"));
-        return None;
+        return not_a_list(check, node, location, "begin the entry with a dash: - job: NAME");
     }
     let Some(items) = flatten(node) else {
-        check.error(&node.span, format!("{location} config should be an array of strings or hashes"));
-        return None;
+        let help = node.as_text().map_or("write a list".to_owned(), |name| format!("write a list: [{name}]"));
+        return not_a_list(check, node, location, &help);
     };
     let mut needs = Needs::default();
     for item in items {
@@ -65,6 +65,12 @@ pub(crate) fn needs(check: &mut Check, node: &Node, location: &str) -> Option<Ne
         );
     }
     Some(needs)
+}
+
+fn not_a_list(check: &mut Check, node: &Node, location: &str, help: &str) -> Option<Needs> {
+    let message = format!("{location} config should be an array of strings or hashes");
+    check.push(CompileError::new(&node.span, message).help(help));
+    None
 }
 
 fn need(check: &mut Check, item: &Node, location: &str, needs: &mut Needs) {
@@ -100,7 +106,8 @@ fn need(check: &mut Check, item: &Node, location: &str, needs: &mut Needs) {
     check.hash(item, &location, &["job", "artifacts", "optional", "parallel"]);
     let Some(job) = check.text(map, "job", &location) else {
         if map.get("job").is_none() {
-            check.error(&item.span, format!("{location} job can't be blank"));
+            let error = CompileError::new(&item.span, format!("{location} job can't be blank"));
+            check.push(error.help("write {job: NAME}"));
         }
         return;
     };

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 
 use super::super::check::Check;
+use super::super::error::CompileError;
 use super::super::yaml::{Node, Value};
 
 /// Most instances of one job.
@@ -41,7 +42,14 @@ pub(crate) fn parallel(check: &mut Check, node: &Node, location: &str) -> Option
             }
         }
         _ => {
-            check.error(&node.span, format!("{location} config must be an integer or a hash with matrix"));
+            let message = format!("{location} config must be an integer or a hash with matrix");
+            let is_number = node.as_text().is_some_and(|text| text.parse::<u32>().is_ok());
+            let help = if is_number {
+                "write the number without quotes"
+            } else {
+                "for example: 5, or {matrix: [{A: [x, y]}]}"
+            };
+            check.push(CompileError::new(&node.span, message).help(help));
             None
         }
     }
@@ -60,7 +68,9 @@ pub(crate) fn matrix_entries(
             return None;
         }
         None => {
-            check.error(&node.span, format!("{location} config should be an array of hashes"));
+            let message = format!("{location} config should be an array of hashes");
+            let help = "begin each combination with a dash: - NAME: [values]";
+            check.push(CompileError::new(&node.span, message).help(help));
             return None;
         }
     };

@@ -1,6 +1,6 @@
 //! `only` and `except`. <https://docs.gitlab.com/ci/yaml/deprecated_keywords/#only--except>
 
-use super::super::check::Check;
+use super::super::check::{Check, in_quotes, not_strings};
 use super::super::error::CompileError;
 use super::super::expression::{Expression, Pattern};
 use super::super::rules::{Changes, changes};
@@ -38,12 +38,17 @@ impl Policy {
 /// Reads `only` or `except`.
 pub(crate) fn policy(check: &mut Check, node: &Node, location: &str, key: &str) -> Option<Policy> {
     let location = format!("{location}:{key}");
-    if node.as_list().is_some() || node.as_text().is_some() {
+    if node.as_list().is_some() {
         let refs = refs(check, node, &location)?;
         return Some(Policy { refs: Some(refs), ..Policy::default() });
     }
     if node.as_map().is_none() {
-        check.error(&node.span, format!("{location} has to be either an array of conditions or a hash"));
+        let message = format!("{location} has to be either an array of conditions or a hash");
+        let error = CompileError::new(&node.span, message);
+        check.push(match node.scalar_text() {
+            Some(text) => error.help(format!("write a list: [{text}]")),
+            None => error,
+        });
         return None;
     }
     let map = check.hash(node, &location, &KEYS)?;
@@ -81,14 +86,14 @@ fn is_pattern(name: &str) -> bool {
 fn refs(check: &mut Check, node: &Node, location: &str) -> Option<Vec<RefPattern>> {
     let message =
         format!("{location} config should be an array of strings or regular expressions using re2 syntax");
-    let items = match node.as_list() {
-        Some(items) => items,
-        None => std::slice::from_ref(node),
+    let Some(items) = node.as_list() else {
+        check.push(not_strings(node, message));
+        return None;
     };
     let mut refs = Vec::new();
     for item in items {
         let Some(text) = item.as_text() else {
-            check.error(&item.span, message);
+            check.push(in_quotes(CompileError::new(&item.span, message), item));
             return None;
         };
         match RefPattern::parse(text) {
@@ -124,8 +129,9 @@ fn variables(check: &mut Check, map: &Map, location: &str) -> Option<Vec<Express
         texts.iter().map(|text| Expression::parse(text)).collect();
     match expressions {
         Ok(expressions) => Some(expressions),
-        Err(_) => {
-            check.error(&node.span, format!("{location} variables invalid expression syntax"));
+        Err(reason) => {
+            let message = format!("{location} variables invalid expression syntax");
+            check.push(CompileError::new(&node.span, message).help(reason));
             None
         }
     }

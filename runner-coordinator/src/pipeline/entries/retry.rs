@@ -1,11 +1,13 @@
 //! `retry` and `allow_failure`. <https://docs.gitlab.com/ci/yaml/#retry>
 
 use super::super::check::Check;
+use super::super::error::CompileError;
 use super::super::job::{AllowFailure, Retry};
+use super::super::suggest::closest_of;
 use super::super::yaml::{Map, Node, Value};
 
 /// Failure reasons that can be named in `retry:when`.
-const REASONS: [&str; 25] = [
+const REASONS: [&str; 50] = [
     "always",
     "unknown_failure",
     "script_failure",
@@ -31,6 +33,31 @@ const REASONS: [&str; 25] = [
     "image_pull_failure",
     "missing_dependency_failure",
     "trace_size_exceeded",
+    "forward_deployment_failure",
+    "user_blocked",
+    "project_deleted",
+    "insufficient_bridge_permissions",
+    "insufficient_upstream_permissions",
+    "downstream_bridge_project_not_found",
+    "upstream_bridge_project_not_found",
+    "invalid_bridge_trigger",
+    "bridge_pipeline_is_child_pipeline",
+    "downstream_pipeline_creation_failed",
+    "secrets_provider_not_found",
+    "reached_max_descendant_pipelines_depth",
+    "reached_max_pipeline_hierarchy_size",
+    "reached_downstream_pipeline_trigger_rate_limit",
+    "ip_restriction_failure",
+    "protected_environment_failure",
+    "builds_disabled",
+    "environment_creation_rejected",
+    "deployment_rejected",
+    "failed_outdated_deployment_job",
+    "ci_quota_exceeded",
+    "no_matching_runner",
+    "pipeline_loop_detected",
+    "job_token_expired",
+    "runner_provisioning_failure",
 ];
 
 /// Reads `retry`: a number, or a hash.
@@ -53,7 +80,11 @@ pub(crate) fn retry(check: &mut Check, node: &Node, location: &str) -> Option<Re
             Some(Retry { max, when: reasons(check, map, location), exit_codes })
         }
         _ => {
-            check.error(&node.span, format!("{location} config has to be either an integer or a hash"));
+            let message = format!("{location} config has to be either an integer or a hash");
+            check.push(
+                CompileError::new(&node.span, message)
+                    .help("write 0, 1 or 2, or a hash with `max` and `when`"),
+            );
             None
         }
     }
@@ -69,7 +100,9 @@ pub(crate) fn allow_failure(check: &mut Check, node: &Node, location: &str) -> O
             exit_codes(check, map, location).map(AllowFailure::ExitCodes)
         }
         _ => {
-            check.error(&node.span, format!("{location} config should be a hash or a boolean value"));
+            let message = format!("{location} config should be a hash or a boolean value");
+            let help = "write true or false, without quotes, or {exit_codes: [1]}";
+            check.push(CompileError::new(&node.span, message).help(help));
             None
         }
     }
@@ -92,7 +125,13 @@ fn reasons(check: &mut Check, map: &Map, location: &str) -> Vec<String> {
     let unknown: Vec<&str> =
         reasons.iter().map(String::as_str).filter(|reason| !REASONS.contains(reason)).collect();
     if let (false, Some(node)) = (unknown.is_empty(), map.get("when")) {
-        check.error(&node.span, format!("{location} when contains unknown values: {}", unknown.join(", ")));
+        let message = format!("{location} when contains unknown values: {}", unknown.join(", "));
+        let help = closest_of(
+            &unknown,
+            &REASONS,
+            "these are reasons of failures, such as script_failure or runner_system_failure",
+        );
+        check.push(CompileError::new(&node.span, message).help(help));
     }
     reasons
 }

@@ -1,19 +1,20 @@
 //! The whole configuration: global keywords and jobs.
 
 use super::super::check::{Check, flatten};
-use super::super::error::CompileError;
+use super::super::error::{Code, CompileError};
 use super::super::job::Variable;
 use super::super::span::Span;
 use super::super::stages;
+use super::super::suggest::closest_of;
 use super::super::yaml::{Map, Node};
 use super::default::{DEFAULT_KEYS, Inheritable, TOP_LEVEL_KEYS};
 use super::inherit::Inherit;
-use super::job::{Draft, Surroundings, job};
+use super::job::{Draft, JOB_KEYS, Surroundings, job};
 use super::variables::root_variables;
 use super::workflow::{Workflow, workflow};
 
 /// Top-level keys that are not jobs. `types` is the old name of `stages`.
-const KEYWORDS: [&str; 12] = [
+pub(super) const KEYWORDS: [&str; 12] = [
     "default",
     "include",
     "variables",
@@ -38,8 +39,8 @@ pub(crate) struct Root {
     pub(crate) variables: Vec<Variable>,
     pub(crate) workflow: Workflow,
     pub(crate) jobs: Vec<Draft>,
-    /// Whether every visible job is among them; otherwise mistakes say why not.
-    pub(crate) complete: bool,
+    /// Visible jobs that are not among them; mistakes say why not.
+    pub(crate) unreadable: Vec<String>,
 }
 
 /// Reads the merged tree.
@@ -65,20 +66,28 @@ pub(crate) fn root(check: &mut Check, root: &Map, span: &Span) -> Root {
     if let Some((_, entry)) = visible.get(MAX_JOBS) {
         check.error(&entry.key_span, format!("jobs config has too many jobs (maximum is {MAX_JOBS})"));
     }
-    let count = visible.len();
-    let jobs: Vec<Draft> = visible
-        .into_iter()
-        .take(MAX_JOBS)
-        .filter_map(|(name, entry)| job(check, name, entry, &around))
-        .collect();
-    Root { stages, variables, workflow, complete: jobs.len() == count, jobs }
+    let mut jobs = Vec::new();
+    let mut unreadable = Vec::new();
+    // Of too many jobs none is looked at.
+    let looked_at = if visible.len() > MAX_JOBS { 0 } else { visible.len() };
+    for (name, entry) in visible.into_iter().take(looked_at) {
+        match job(check, name, entry, &around) {
+            Some(draft) => jobs.push(draft),
+            None => unreadable.push(name.to_string()),
+        }
+    }
+    Root { stages, variables, workflow, jobs, unreadable }
 }
 
 /// `default`, and what of it may stand at the top level.
 fn default(check: &mut Check, root: &Map) -> Inheritable {
     let top_level = Inheritable::parse_top_level(check, root);
     let Some(node) = root.get("default") else { return top_level };
-    let Some(map) = check.hash(node, "default", &DEFAULT_KEYS) else { return top_level };
+    let Some(map) = node.as_map() else {
+        check.hash(node, "default", &DEFAULT_KEYS);
+        return top_level;
+    };
+    known_defaults(check, map);
     for key in TOP_LEVEL_KEYS {
         if let (Some(_), Some(entry)) = (map.get(key), root.entry(key).filter(|entry| !entry.value.is_null()))
         {
@@ -86,6 +95,20 @@ fn default(check: &mut Check, root: &Map) -> Inheritable {
         }
     }
     Inheritable::parse(check, map, "default").inherit(&top_level, &Inherit::All)
+}
+
+/// Other keywords of jobs have no default.
+fn known_defaults(check: &mut Check, map: &Map) {
+    let unknown: Vec<&str> =
+        map.iter().map(|(key, _)| &**key).filter(|key| !DEFAULT_KEYS.contains(key)).collect();
+    let Some(entry) = unknown.first().and_then(|key| map.entry(key)) else { return };
+    let message = format!("default config contains unknown keys: {}", unknown.join(", "));
+    let help = match unknown.iter().find(|key| JOB_KEYS.contains(key)) {
+        Some(&"variables") => "write `variables` at the top level".to_owned(),
+        Some(key) => format!("`{key}` has no default; write it into a template that jobs name in `extends`"),
+        None => closest_of(&unknown, &DEFAULT_KEYS, &format!("it knows {}", DEFAULT_KEYS.join(", "))),
+    };
+    check.push(CompileError::new(&entry.key_span, message).code(Code::UnknownKey).help(help));
 }
 
 fn written_stages(check: &mut Check, root: &Map) -> Option<Vec<String>> {

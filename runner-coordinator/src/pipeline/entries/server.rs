@@ -27,15 +27,16 @@ pub(crate) fn id_tokens(check: &mut Check, node: &Node, location: &str) -> Vec<I
 
 /// Reads `secrets`. <https://docs.gitlab.com/ci/yaml/#secrets>
 pub(crate) fn secrets(check: &mut Check, node: &Node, location: &str) -> Vec<Secret> {
-    const KEYS: [&str; 7] = [
+    const PLACES: [&str; 6] = [
         "vault",
         "gcp_secret_manager",
         "azure_key_vault",
         "aws_secrets_manager",
+        "akeyless",
         "gitlab_secrets_manager",
-        "file",
-        "token",
     ];
+    const KEYS: [&str; 8] =
+        [PLACES[0], PLACES[1], PLACES[2], PLACES[3], PLACES[4], PLACES[5], "file", "token"];
     let Some(map) = node.as_map() else {
         check.error(&node.span, format!("{location} config should be a hash"));
         return Vec::new();
@@ -44,6 +45,13 @@ pub(crate) fn secrets(check: &mut Check, node: &Node, location: &str) -> Vec<Sec
     for (name, entry) in map.iter() {
         let location = format!("{location}:{name}");
         let Some(secret) = check.hash(&entry.value, &location, &KEYS) else { continue };
+        if PLACES.into_iter().filter(|place| secret.get(place).is_some()).count() != 1 {
+            let places = PLACES.join(", ");
+            check.error(
+                &entry.key_span,
+                format!("{location} config must use exactly one of these keys: {places}"),
+            );
+        }
         check.text(secret, "token", &location);
         let file = check.flag(secret, "file", &location).unwrap_or(true);
         secrets.push(Secret { name: name.to_string(), file });

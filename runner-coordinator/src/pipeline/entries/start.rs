@@ -15,6 +15,14 @@ const MAX_DELAY: Duration = Duration::from_secs(7 * 24 * 3600);
 /// `when` of the job, if it is given.
 pub(super) fn when(check: &mut Check, map: &Map, location: &str) -> Option<When> {
     let allowed = ["on_success", "on_failure", "always", "manual", "delayed"];
+    if let Some(node) = map.get("when").filter(|node| node.as_text() == Some("never")) {
+        let message = format!("{location} when should be one of: {}", allowed.join(", "));
+        check.push(
+            CompileError::new(&node.span, message)
+                .help("`never` belongs to `rules`; a job whose name begins with a dot is switched off"),
+        );
+        return None;
+    }
     Some(match check.one_of(map, "when", location, &allowed)?.as_str() {
         "on_failure" => When::OnFailure,
         "always" => When::Always,

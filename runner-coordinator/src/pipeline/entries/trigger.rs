@@ -3,6 +3,7 @@
 use super::super::check::Check;
 use super::super::error::CompileError;
 use super::super::job::{ChildInclude, ChildSource, Forward, Trigger, TriggerTarget};
+use super::super::rules::{RulesOf, parse_rules};
 use super::super::yaml::{Map, Node};
 use serde_json::Value;
 
@@ -24,19 +25,15 @@ const KEYS: [&str; 12] = [
     "integrity",
 ];
 
-/// Reads `trigger`. What cannot be honoured goes to `refused`.
-pub(crate) fn trigger(
-    check: &mut Check,
-    node: &Node,
-    location: &str,
-    refused: &mut Vec<CompileError>,
-) -> Option<Trigger> {
+/// Reads `trigger`.
+pub(crate) fn trigger(check: &mut Check, node: &Node, location: &str) -> Option<Trigger> {
     if let Some(project) = node.as_text() {
         let target = project_target(project.to_owned(), None);
         return Some(Trigger { target, depend: false, forward: Forward::default() });
     }
     if node.as_map().is_none() {
-        check.error(&node.span, format!("{location} config should be a hash or a string"));
+        let error = CompileError::new(&node.span, format!("{location} config should be a hash or a string"));
+        check.push(error.help("for example: group/project, or {include: child.yml}"));
         return None;
     }
     let map =
@@ -54,7 +51,7 @@ pub(crate) fn trigger(
             let branch = check.text(map, "branch", location);
             project_target(check.text(map, "project", location)?, branch)
         }
-        (None, Some(include)) => child(check, include, &format!("{location}:include"), &inputs, refused)?,
+        (None, Some(include)) => child(check, include, &format!("{location}:include"), &inputs)?,
         (None, None) => {
             check.error(&node.span, format!("{location} config must specify either project or include"));
             return None;
@@ -102,7 +99,6 @@ fn child(
     node: &Node,
     location: &str,
     inputs_of_all: &serde_json::Map<String, Value>,
-    refused: &mut Vec<CompileError>,
 ) -> Option<TriggerTarget> {
     let single = [node.clone()];
     let items = node.as_list().unwrap_or(&single);
@@ -121,13 +117,17 @@ fn child(
             continue;
         }
         let map = check.hash(item, location, &KEYS)?;
-        if let Some(entry) = map.entry("rules").filter(|entry| !entry.value.is_null()) {
-            let message = format!("{location}:rules is not supported yet");
-            refused.push(CompileError::new(&entry.key_span, message));
+        if let Some(rules) = map.get("rules") {
+            parse_rules(check, rules, &format!("{location}:rules"), RulesOf::Include);
         }
         let mut inputs = inputs_of_all.clone();
         inputs.extend(self::inputs(check, map, location));
-        files.push(ChildInclude { source: source(check, item, map, location)?, inputs });
+        files.push(ChildInclude {
+            source: source(check, item, map, location)?,
+            inputs,
+            rules: map.get("rules").and_then(Node::to_json),
+            integrity: check.text(map, "integrity", location),
+        });
     }
     Some(TriggerTarget::Include(files))
 }

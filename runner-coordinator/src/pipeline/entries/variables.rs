@@ -27,7 +27,8 @@ pub(crate) fn merge(below: &[Variable], above: &[Variable]) -> Vec<Variable> {
 
 fn variables(check: &mut Check, node: &Node, location: &str, keys: &[&str]) -> Vec<Variable> {
     let Some(map) = node.as_map() else {
-        check.error(&node.span, format!("{location} config should be a hash"));
+        let error = CompileError::new(&node.span, format!("{location} config should be a hash"));
+        check.push(error.help("write NAME: VALUE, each in its own line, without dashes"));
         return Vec::new();
     };
     map.iter()

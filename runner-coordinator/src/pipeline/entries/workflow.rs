@@ -1,6 +1,7 @@
 //! `workflow`. <https://docs.gitlab.com/ci/yaml/#workflow>
 
 use super::super::check::Check;
+use super::super::error::CompileError;
 use super::super::rules::{Rule, RulesOf, parse_rules};
 use super::super::yaml::Node;
 
@@ -15,6 +16,11 @@ pub(crate) struct Workflow {
 
 /// Reads `workflow`.
 pub(crate) fn workflow(check: &mut Check, node: &Node) -> Workflow {
+    if node.as_list().is_some() {
+        let error = CompileError::new(&node.span, "workflow config should be a hash");
+        check.push(error.help("write `rules:` above the list"));
+        return Workflow::default();
+    }
     let Some(map) = check.hash(node, "workflow", &["rules", "name", "auto_cancel"]) else {
         return Workflow::default();
     };

@@ -75,10 +75,38 @@ fn next(rest: &str, inputs: bool) -> Result<(Token, usize), String> {
         },
         _ => None,
     };
-    token.ok_or_else(|| {
-        let shown: String = rest.chars().take(20).collect();
-        format!("unexpected `{shown}`")
-    })
+    token.ok_or_else(|| unexpected(rest))
+}
+
+/// What cannot be read, and what was probably meant.
+fn unexpected(rest: &str) -> String {
+    const NO_NEGATION: &str = "there is no negation; compare with `== null`, or use `!=` or `!~`";
+    let in_name = |c: &char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/');
+    let word: String = rest.chars().take_while(in_name).collect();
+    let meant = match (rest.chars().next(), word.as_str()) {
+        (Some('$'), _) if rest.starts_with("${") => {
+            let name: String = rest.chars().skip(2).take_while(in_name).collect();
+            format!("conditions know no braces, write ${name}")
+        }
+        (Some('='), _) => "compare with `==`".to_owned(),
+        (Some('!'), _) | (_, "not") => NO_NEGATION.to_owned(),
+        (Some('&'), _) | (_, "and") => "write `&&`".to_owned(),
+        (Some('|'), _) | (_, "or") => "write `||`".to_owned(),
+        (Some('<' | '>'), _) => "numbers cannot be compared".to_owned(),
+        (Some('\u{201c}' | '\u{201d}' | '\u{2018}' | '\u{2019}'), _) => {
+            "use plain quotes: \" or '".to_owned()
+        }
+        (Some('"' | '\''), _) => "the quote is not closed".to_owned(),
+        (Some('/'), _) => {
+            r"a pattern has two characters or more between slashes, and a slash in it is \/".to_owned()
+        }
+        (Some('^'), _) => "a pattern stands between slashes: /^…/".to_owned(),
+        (_, "") => String::new(),
+        (_, word) => format!("texts stand in quotes: \"{word}\""),
+    };
+    let shown: String = rest.chars().take(20).collect();
+    let colon = if meant.is_empty() { "" } else { ": " };
+    format!("unexpected `{shown}`{colon}{meant}")
 }
 
 fn variable(rest: &str) -> Option<(Token, usize)> {

@@ -48,7 +48,11 @@ impl Pattern {
             .size_limit(MAX_COMPILED)
             .build()
             .map(|regex| Self { regex, text: text.into() })
-            .map_err(|error| error.to_string().lines().last().unwrap_or("invalid pattern").to_owned())
+            .map_err(|error| {
+                let text = error.to_string();
+                let last = text.lines().last().unwrap_or("not valid");
+                format!("the pattern is not RE2: {}", last.strip_prefix("error: ").unwrap_or(last))
+            })
     }
 
     /// What the last group of the last match holds: the last one that took part in a match, or the whole match if the

@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::super::check::Check;
 use super::super::entries::needs::NeedSpec;
+use super::super::entries::root::Root;
 use super::super::error::CompileError;
 use super::super::job::Need;
 use super::super::suggest;
@@ -12,11 +13,12 @@ use super::instances::{Instances, Planned};
 use super::names::{resolve_needs, unknown_need};
 
 /// Checks stage, needs, dependencies and `on_stop` of every job, and that no jobs wait for each other.
-pub(crate) fn validate(check: &mut Check, planned: &[Planned], instances: &Instances, stages: &[String]) {
+pub(crate) fn validate(check: &mut Check, planned: &[Planned], instances: &Instances, root: &Root) {
     let validator = Validator {
         planned,
         instances,
-        stages: stages.iter().enumerate().map(|(index, stage)| (stage.as_str(), index)).collect(),
+        unreadable: root.unreadable.iter().map(String::as_str).collect(),
+        stages: root.stages.iter().enumerate().map(|(index, stage)| (stage.as_str(), index)).collect(),
         jobs: planned.iter().enumerate().map(|(index, planned)| (planned.job.name.as_str(), index)).collect(),
     };
     let before = check.errors.len();
@@ -32,7 +34,7 @@ pub(crate) fn validate(check: &mut Check, planned: &[Planned], instances: &Insta
     for planned in planned {
         let first = bases.insert(planned.job.base.as_str());
         if first {
-            validator.stage(check, planned, stages);
+            validator.stage(check, planned, &root.stages);
             validator.rule_needs(check, planned);
             validator.on_stop(check, planned);
         }
@@ -50,6 +52,8 @@ const UNDEFINED: &str = "is not defined";
 struct Validator<'p> {
     planned: &'p [Planned],
     instances: &'p Instances,
+    /// Jobs that have mistakes of their own already; nobody is blamed for naming them.
+    unreadable: HashSet<&'p str>,
     stages: HashMap<&'p str, usize>,
     jobs: HashMap<&'p str, usize>,
 }
@@ -110,7 +114,7 @@ impl Validator<'_> {
         let spec = specs.iter().find(|spec| need.job == spec.job || need.job.starts_with(&spec.job));
         let span = spec.map_or(&planned.job.span, |spec| &spec.span);
         match self.jobs.get(need.job.as_str()) {
-            None if need.optional => {}
+            None if need.optional || self.is_unreadable(&need.job) => {}
             None => match spec {
                 Some(spec) => check.push(unknown_need(name, spec, &need.job, self.instances)),
                 None => {
@@ -119,10 +123,13 @@ impl Validator<'_> {
                 }
             },
             Some(index) if self.is_later(&self.planned[*index], planned) => {
-                check.error(
-                    span,
-                    format!("{name} job: need {} is not defined in current or prior stages", need.job),
-                );
+                let other = &self.planned[*index].job.stage;
+                let message =
+                    format!("{name} job: need {} is not defined in current or prior stages", need.job);
+                check.push(CompileError::new(span, message).help(format!(
+                    "`{}` is in stage {other}, which comes after stage {}",
+                    need.job, planned.job.stage
+                )));
             }
             Some(_) => {}
         }
@@ -155,9 +162,15 @@ impl Validator<'_> {
         let name = &planned.job.name;
         for dependency in names {
             match self.jobs.get(dependency.as_str()) {
+                None if self.is_unreadable(dependency) => {}
                 None => {
                     let message = format!("{name} job: undefined dependency: {dependency}");
-                    check.push(CompileError::new(span, message).missing());
+                    let near = suggest::closest(dependency, self.instances.keys().map(String::as_str));
+                    let error = CompileError::new(span, message).missing();
+                    check.push(match near {
+                        Some(near) => error.help(format!("did you mean `{near}`?")),
+                        None => error,
+                    });
                 }
                 Some(index) if self.is_later(&self.planned[*index], planned) => {
                     let message = format!(
@@ -189,6 +202,7 @@ impl Validator<'_> {
         let Some(environment) = &job.environment else { return };
         let Some(on_stop) = &environment.on_stop else { return };
         let text = match self.jobs.get(on_stop.as_str()).map(|index| &self.planned[*index].job.environment) {
+            None if self.is_unreadable(on_stop) => return,
             None => UNDEFINED,
             Some(None) => "does not have environment defined",
             Some(Some(stop)) if stop.name != environment.name => "have different environment name",
@@ -197,6 +211,12 @@ impl Validator<'_> {
         };
         let error = CompileError::new(&job.span, format!("{} job: on_stop job {on_stop} {text}", job.base));
         check.push(if text == UNDEFINED { error.missing() } else { error });
+    }
+
+    /// Whether this is the name of a job that could not be read, or of one of its instances.
+    fn is_unreadable(&self, name: &str) -> bool {
+        let base = name.split_once(": [").or_else(|| name.rsplit_once(' ')).map_or(name, |(base, _)| base);
+        self.unreadable.contains(name) || self.unreadable.contains(base)
     }
 
     fn circles(&self, check: &mut Check) {

@@ -1,16 +1,17 @@
 //! One entry of `include`: which file, and under which conditions.
 
+use super::super::duration;
 use super::super::error::CompileError;
 use super::super::expand::Scope;
 use super::super::job::{ChildInclude, ChildSource};
 use super::super::span::Span;
 use super::super::suggest;
-use super::super::yaml::{Entry, Map, Node};
+use super::super::yaml::{Entry, Map, Node, Value};
 
 /// Keys that say where an include comes from.
 const KINDS: [&str; 6] = ["local", "project", "remote", "template", "artifact", "component"];
 /// All keys of an entry.
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "local",
     "project",
     "remote",
@@ -21,6 +22,7 @@ const KEYS: [&str; 12] = [
     "ref",
     "job",
     "integrity",
+    "cache",
     "rules",
     "inputs",
 ];
@@ -101,7 +103,10 @@ impl Include {
                 files: files.iter().map(|file| scope.expand(file)).collect(),
                 git_ref: git_ref.as_ref().map(|git_ref| scope.expand(git_ref)),
             },
-            ChildSource::Remote(url) => Kind::Remote { url: scope.expand(url), integrity: None },
+            ChildSource::Remote(url) => {
+                let integrity = child.integrity.as_ref().map(|integrity| scope.expand(integrity));
+                Kind::Remote { url: scope.expand(url), integrity }
+            }
             ChildSource::Template(name) => Kind::Template(scope.expand(name)),
             ChildSource::Component(address) => Kind::Component(scope.expand(address)),
         };
@@ -109,7 +114,8 @@ impl Include {
             key_span: span.clone(),
             value: Node::from_json(&child.inputs.clone().into(), span),
         });
-        Self { kind, rules: None, inputs, span: span.clone() }
+        let rules = child.rules.as_ref().map(|rules| Node::from_json(rules, span));
+        Self { kind, rules, inputs, span: span.clone() }
     }
 }
 
@@ -153,12 +159,25 @@ fn entry(node: &Node, scope: &Scope) -> Result<Include, CompileError> {
     let unknown: Vec<&str> = map.iter().map(|(key, _)| &**key).filter(|key| !KEYS.contains(key)).collect();
     if !unknown.is_empty() {
         let message = format!("include config contains unknown keys: {}", unknown.join(", "));
-        let error = CompileError::new(&node.span, message);
-        return Err(error.help(suggest::closest_of(&unknown, &KEYS, "see the keywords of `include`")));
+        let place =
+            unknown.first().and_then(|key| map.entry(key)).map_or(&node.span, |entry| &entry.key_span);
+        let fallback = format!("it knows {}", KEYS.join(", "));
+        return Err(CompileError::new(place, message).help(suggest::closest_of(&unknown, &KEYS, &fallback)));
     }
+    check_cache(map)?;
     let kind = kind(key, map, scope, &node.span)?;
     let span = map.entry(key).map_or_else(|| node.span.clone(), |entry| entry.key_span.clone());
     Ok(Include { kind, rules: map.get("rules").cloned(), inputs: map.entry("inputs").cloned(), span })
+}
+
+/// `cache` says how long the server keeps a remote file. Here all of them are kept until they are asked for again.
+fn check_cache(map: &Map) -> Result<(), CompileError> {
+    let Some(node) = map.get("cache") else { return Ok(()) };
+    let is_flag = matches!(node.value, Value::Bool(_));
+    if is_flag || node.as_text().is_some_and(|text| duration::parse(text).is_some()) {
+        return Ok(());
+    }
+    Err(CompileError::new(&node.span, "include cache should be a boolean value or a duration"))
 }
 
 fn kind(key: &str, map: &Map, scope: &Scope, span: &Span) -> Result<Kind, CompileError> {

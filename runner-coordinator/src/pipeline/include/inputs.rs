@@ -13,6 +13,7 @@ use super::super::suggest;
 use super::super::yaml::{self, Entry, Map, Node, Value};
 
 const MAX_OPTIONS: usize = 50;
+const SPEC_KEYS: [&str; 4] = ["inputs", "include", "component", "description"];
 const INPUT_KEYS: [&str; 6] = ["type", "default", "description", "options", "regex", "rules"];
 
 /// Values of the inputs of one file, in the order of the declaration.
@@ -77,6 +78,8 @@ enum Kind {
 /// What a header says.
 #[derive(Debug, Default)]
 pub(super) struct Spec<'h> {
+    /// `include`: files with more inputs.
+    pub(super) include: Option<&'h Node>,
     inputs: Option<&'h Map>,
     /// Whether the file wants to know about itself as a component.
     component: bool,
@@ -89,14 +92,17 @@ impl Spec<'_> {
     }
 }
 
-/// The values for a file with this header. `span` is where the file is included.
+/// The values for a file with this header. `external` are inputs that other files declare for it, `span` is where the file is
+/// included.
 pub(super) fn values(
     spec: &Spec<'_>,
+    external: &Map,
     given: Given<'_>,
     scope: &Scope,
     span: &Span,
 ) -> Result<Values, CompileError> {
-    let declared = spec.inputs;
+    let declared = declared(spec, external);
+    let declared = declared.as_ref();
     let unknown: Vec<String> = given
         .names()?
         .into_iter()
@@ -121,6 +127,37 @@ pub(super) fn values(
         }
     }
     Ok(values)
+}
+
+/// Inputs of other files with those of the header over them.
+fn declared(spec: &Spec<'_>, external: &Map) -> Option<Map> {
+    let Some(own) = spec.inputs else { return (!external.is_empty()).then(|| external.clone()) };
+    let mut entries = external.entries().clone();
+    entries.extend(own.iter().map(|(name, entry)| (name.clone(), entry.clone())));
+    Some(Map::new(entries))
+}
+
+/// The inputs that a file declares for others: it holds `inputs` and nothing else.
+pub(super) fn of_external_file(content: &Node) -> Result<Map, CompileError> {
+    let Some(map) = content.as_map() else {
+        return Err(CompileError::new(
+            &content.span,
+            "a file for `spec:include` should be a hash with `inputs`",
+        ));
+    };
+    if let Some((key, entry)) = map.iter().find(|(key, _)| &***key != "inputs") {
+        let message = format!("header:spec:include config contains unknown keys: {key}");
+        return Err(
+            CompileError::new(&entry.key_span, message).help("a file for `spec:include` holds `inputs` only")
+        );
+    }
+    match map.get("inputs") {
+        None => Ok(Map::default()),
+        Some(inputs) => inputs
+            .as_map()
+            .cloned()
+            .ok_or_else(|| CompileError::new(&inputs.span, "header:spec:inputs config should be a hash")),
+    }
 }
 
 /// What the rules of inputs can refer to: variables, and inputs without rules.
@@ -166,10 +203,11 @@ pub(super) fn spec(header: &Node) -> Result<Spec<'_>, CompileError> {
     let Some(spec) = map.get("spec") else { return Ok(Spec::default()) };
     let spec =
         spec.as_map().ok_or_else(|| CompileError::new(&spec.span, "header:spec config should be a hash"))?;
-    if let Some((key, entry)) =
-        spec.iter().find(|(key, _)| !["inputs", "description", "component"].contains(&&***key))
-    {
-        return Err(CompileError::new(&entry.key_span, format!("header:spec:{key} is not supported yet")));
+    if let Some((key, entry)) = spec.iter().find(|(key, _)| !SPEC_KEYS.contains(&&***key)) {
+        let message = format!("header:spec config contains unknown keys: {key}");
+        let help =
+            suggest::closest_of(&[key], &SPEC_KEYS, "it knows inputs, include, component and description");
+        return Err(CompileError::new(&entry.key_span, message).help(help));
     }
     let component = match spec.get("component") {
         None => false,
@@ -191,7 +229,7 @@ pub(super) fn spec(header: &Node) -> Result<Spec<'_>, CompileError> {
                 CompileError::new(&inputs.span, "header:spec:inputs config should be a hash")
             })?),
         };
-    Ok(Spec { inputs, component })
+    Ok(Spec { include: spec.get("include"), inputs, component })
 }
 
 fn value(
@@ -212,7 +250,16 @@ fn value(
         spec.iter().map(|(key, _)| &**key).filter(|key| !INPUT_KEYS.contains(key)).collect();
     if !unknown.is_empty() {
         let message = format!("{location} config contains unknown keys: {}", unknown.join(", "));
-        return Err(CompileError::new(&entry.value.span, message));
+        let fallback = format!("it knows {}", INPUT_KEYS.join(", "));
+        let place = unknown
+            .first()
+            .and_then(|key| spec.entry(key))
+            .map_or(&entry.value.span, |entry| &entry.key_span);
+        return Err(CompileError::new(place, message).help(suggest::closest_of(
+            &unknown,
+            &INPUT_KEYS,
+            &fallback,
+        )));
     }
     let rule = matching_rule(spec, known, &location)?;
     let kind = Kind::parse(spec, &location)?;
@@ -226,6 +273,9 @@ fn value(
     };
     if !kind.fits(&node) {
         return Err(wrong(&node.span, format!("{role} value is not {}", kind.article())));
+    }
+    if node.is_null() {
+        return Ok(node);
     }
     let options = rule.and_then(|rule| rule.get("options")).or_else(|| spec.get("options"));
     allowed(spec, options, &node, kind, role).map_err(|text| wrong(&node.span, text))?;
@@ -310,7 +360,8 @@ impl Kind {
 
     fn fits(self, node: &Node) -> bool {
         match self {
-            Self::String => matches!(node.value, Value::Text(_)),
+            // Nothing is a text, too.
+            Self::String => matches!(node.value, Value::Text(_) | Value::Null),
             Self::Number => matches!(node.value, Value::Int(_) | Value::Float(_)),
             Self::Boolean => matches!(node.value, Value::Bool(_)),
             Self::Array => matches!(node.value, Value::List(_)),

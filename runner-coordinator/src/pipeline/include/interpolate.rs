@@ -13,12 +13,18 @@ use super::super::yaml::{Entry, MAX_DEPTH, Map, Node, Value};
 use super::inputs;
 
 #[expect(clippy::expect_used, reason = "the patterns are constants")]
-static BLOCK: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?s)\$\[\[(.*?)\]\]").expect("constant pattern"));
+static BLOCK: LazyLock<Regex> = LazyLock::new(|| {
+    // An index belongs to the block, also where its bracket stands next to those of the block.
+    Regex::new(r"(?s)\$\[\[(?:((?:\[[0-9]+\]|[^\[\]])*?)|(.*?))\]\]").expect("constant pattern")
+});
 #[expect(clippy::expect_used, reason = "the patterns are constants")]
 static TRUNCATE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"^truncate\(\s*([0-9]{1,9})\s*,\s*([0-9]{1,9})\s*\)$").expect("constant pattern")
 });
+
+#[expect(clippy::expect_used, reason = "the patterns are constants")]
+static SPLIT: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r#"^split\(\s*(?:'([^']+)'|"([^"]+)")\s*\)$"#).expect("constant pattern"));
 
 /// Longest block, in bytes.
 const MAX_BLOCK: usize = 1024;
@@ -109,8 +115,8 @@ impl Interpolation<'_> {
         let whole = BLOCK
             .captures(text.trim())
             .filter(|captures| captures.get(0).is_some_and(|found| found.as_str() == text.trim()));
-        if let Some(block) = whole.as_ref().and_then(|captures| captures.get(1))
-            && let Some(value) = self.block(block.as_str(), span)?
+        if let Some(block) = whole.as_ref().map(inside)
+            && let Some(value) = self.block(block, span)?
         {
             return Ok(Node::new(value.value, span.clone()));
         }
@@ -124,7 +130,7 @@ impl Interpolation<'_> {
             if failure.is_some() {
                 return String::new();
             }
-            match self.block(captures.get(1).map_or("", |found| found.as_str()), span) {
+            match self.block(inside(captures), span) {
                 Ok(Some(node)) => as_text(&node),
                 Ok(None) => whole.to_owned(),
                 Err(error) => {
@@ -144,6 +150,10 @@ impl Interpolation<'_> {
         if block.len() > MAX_BLOCK {
             return Err(CompileError::new(span, "maximum interpolation expression size has been exceeded"));
         }
+        // Shells know `$[[ ]]`, too.
+        if block.trim().chars().nth(1).is_none() {
+            return Ok(None);
+        }
         let mut parts = block.split('|').map(str::trim);
         let access = parts.next().unwrap_or_default();
         let (context, name) = access.split_once('.').unwrap_or((access, ""));
@@ -151,14 +161,7 @@ impl Interpolation<'_> {
         let unknown = |key: &str| CompileError::new(span, format!("unknown interpolation key: `{key}`"));
         let of_component;
         let value = match context.trim() {
-            "inputs" => self.values.inputs.get(name).ok_or_else(|| {
-                let near = suggest::closest(name, self.values.inputs.keys().map(|key| &**key));
-                let error = unknown(name);
-                match near {
-                    Some(near) => error.help(format!("did you mean `{near}`?")),
-                    None => error,
-                }
-            })?,
+            "inputs" => self.input(name, span)?,
             "component" => {
                 let component = self.values.component.ok_or_else(|| {
                     unknown("component").help(
@@ -180,7 +183,7 @@ impl Interpolation<'_> {
         }
         let mut value = value.clone();
         for function in functions {
-            value = Node::new(Value::Text(self.apply(function, &value, span)?.into()), span.clone());
+            value = self.apply(function, &value, span)?;
         }
         self.inserted = self.inserted.saturating_add(value.as_text().map_or(0, str::len));
         if self.inserted > MAX_INSERTED {
@@ -189,27 +192,78 @@ impl Interpolation<'_> {
         Ok(Some(value))
     }
 
-    fn apply(&self, function: &str, value: &Node, span: &Span) -> Result<String, CompileError> {
+    /// An input, or a part of one: `servers[0].host`.
+    fn input(&self, path: &str, span: &Span) -> Result<&Node, CompileError> {
+        if let Some(value) = self.values.inputs.get(path) {
+            return Ok(value);
+        }
+        let (name, mut rest) = path.split_at(path.find(['[', '.']).unwrap_or(path.len()));
+        let Some(mut value) = self.values.inputs.get(name) else {
+            let error = CompileError::new(span, format!("unknown interpolation key: `{name}`"));
+            let near = suggest::closest(name, self.values.inputs.keys().map(|key| &**key));
+            return Err(match near {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error,
+            });
+        };
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(rest[1..].find(['[', '.']).map_or(rest.len(), |at| at + 1));
+            let found = match part.strip_prefix('[') {
+                Some(index) => index
+                    .strip_suffix(']')
+                    .and_then(|index| index.parse::<usize>().ok())
+                    .and_then(|index| value.as_list()?.get(index)),
+                None => value.as_map().and_then(|map| map.get(part.trim_start_matches('.'))),
+            };
+            value = found.ok_or_else(|| {
+                CompileError::new(span, format!("unknown interpolation key: `{path}`"))
+                    .help(format!("there is no `{part}` in what stands in front of it"))
+            })?;
+            rest = after;
+        }
+        Ok(value)
+    }
+
+    fn apply(&self, function: &str, value: &Node, span: &Span) -> Result<Node, CompileError> {
         let Some(text) = value.as_text() else {
             let message = format!("invalid input type for `{function}`: a string is expected");
             return Err(CompileError::new(span, message));
         };
+        let result = |text: String| Ok(Node::new(Value::Text(text.into()), span.clone()));
         if function == "expand_vars" {
-            return Ok(self.scope.expand(text));
+            return result(self.scope.expand(text));
         }
         if function == "posix_escape" {
-            return Ok(posix_escape(text));
+            return result(posix_escape(text));
         }
         if let Some(arguments) = TRUNCATE.captures(function) {
             let number =
                 |group| arguments.get(group).and_then(|found| found.as_str().parse().ok()).unwrap_or(0);
-            return Ok(text.chars().skip(number(1)).take(number(2)).collect());
+            return result(text.chars().skip(number(1)).take(number(2)).collect());
+        }
+        if let Some(separator) =
+            SPLIT.captures(function).and_then(|found| found.get(1).or_else(|| found.get(2)))
+        {
+            let parts = text.split(separator.as_str()).map(str::trim).filter(|part| !part.is_empty());
+            let items = parts.map(|part| Node::new(Value::Text(part.into()), span.clone())).collect();
+            return Ok(Node::list(items, span.clone()));
         }
         let message = format!(
             "no function matching `{function}`: check that the function name, arguments, and types are correct"
         );
-        Err(CompileError::new(span, message))
+        let name = function.split('(').next().unwrap_or(function);
+        let help = match suggest::closest(name, ["expand_vars", "truncate", "posix_escape", "split"]) {
+            Some(near) if near != name => format!("did you mean `{near}`?"),
+            _ => "there are expand_vars, truncate(OFFSET,LENGTH), posix_escape and split('SEPARATOR')"
+                .to_owned(),
+        };
+        Err(CompileError::new(span, message).help(help))
     }
+}
+
+/// What stands in a block.
+fn inside<'t>(captures: &Captures<'t>) -> &'t str {
+    captures.get(1).or_else(|| captures.get(2)).map_or("", |found| found.as_str())
 }
 
 /// A value in the middle of a text: lists in the form of JSON.
@@ -239,7 +293,7 @@ fn posix_escape(text: &str) -> String {
     for c in text.chars() {
         match c {
             '\n' => escaped.push_str("'\n'"),
-            c if c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ',' | ':' | '+' | '/' | '@') => {
+            c if c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ',' | ':' | '+' | '/' | '@') => {
                 escaped.push(c);
             }
             c => {

@@ -10,7 +10,7 @@ use super::super::files::Listing;
 use super::super::foreign::Home;
 use super::super::merge::{check_size, deep_merge};
 use super::super::span::Span;
-use super::super::yaml::{self, Map};
+use super::super::yaml::{self, Map, Node};
 use super::entry::{Include, Kind, entries};
 use super::inputs::{self, Given};
 use super::interpolate::{Values, interpolate};
@@ -147,12 +147,7 @@ impl<'a> Loader<'a> {
     ) -> Result<Map, CompileError> {
         let is_root = ancestors.len() == 1 && !self.in_trigger;
         let path = source.name.as_str();
-        self.bytes = self.bytes.saturating_add(source.text.len());
-        if self.bytes > MAX_TEXT {
-            return Err(CompileError::new(span, "The parsed YAML is too big")
-                .help("all files of a configuration together may have 32 MiB"));
-        }
-        self.sources.texts.insert(Arc::from(path), Arc::from(source.text.as_str()));
+        self.known_text(source, span)?;
         if !is_root {
             self.sources.included_at.entry(Arc::from(path)).or_insert_with(|| span.clone());
         }
@@ -166,8 +161,12 @@ impl<'a> Loader<'a> {
         let content = match &document.header {
             Some(header) => {
                 let spec = inputs::spec(header)?;
+                let external = match spec.include {
+                    Some(include) => self.external_inputs(include, &source.home)?,
+                    None => Map::default(),
+                };
                 let values = Values {
-                    inputs: inputs::values(&spec, given, &self.scope, span)?,
+                    inputs: inputs::values(&spec, &external, given, &self.scope, span)?,
                     component: source.component.as_ref().filter(|_| spec.knows_component()),
                 };
                 interpolate(&content, &values, &self.scope)?
@@ -205,6 +204,61 @@ impl<'a> Loader<'a> {
         let merged = deep_merge(&base, &Map::new(own));
         check_size(&merged, span)?;
         Ok(merged)
+    }
+
+    /// The inputs of the files in `spec:include`, later files over earlier ones.
+    /// <https://docs.gitlab.com/ci/yaml/#specinclude>
+    fn external_inputs(&mut self, include: &Node, home: &Home) -> Result<Map, CompileError> {
+        let mut all = Map::default();
+        for entry in entries(include, &self.scope)? {
+            if !matches!(entry.kind, Kind::Local(_) | Kind::Remote { .. } | Kind::Project { .. }) {
+                let message = format!(
+                    "{}: inputs come from local, project and remote files only",
+                    entry.kind.describe()
+                );
+                return Err(CompileError::new(&entry.span, message));
+            }
+            let Some(sources) = self.found(&entry, home)? else {
+                self.left_out.push(format!("{}: {}: left out", entry.span, entry.kind.describe()));
+                continue;
+            };
+            for source in sources {
+                self.count += 1;
+                if self.count > MAX_INCLUDES {
+                    let message = format!("Maximum of {MAX_INCLUDES} nested includes are allowed!");
+                    return Err(CompileError::new(&entry.span, message));
+                }
+                self.known_text(&source, &entry.span)?;
+                self.sources
+                    .included_at
+                    .entry(Arc::from(source.name.as_str()))
+                    .or_insert_with(|| entry.span.clone());
+                let document =
+                    yaml::parse(&source.name, &source.text).map_err(|error| error.code(Code::Yaml))?;
+                let Some(content) = document.content.filter(|content| !content.is_null()) else {
+                    return Err(CompileError::new(
+                        &entry.span,
+                        format!("Local file `{}` is empty!", source.name),
+                    ));
+                };
+                let inputs = inputs::of_external_file(&content)?;
+                let mut entries = all.entries().clone();
+                entries.extend(inputs.iter().map(|(name, entry)| (name.clone(), entry.clone())));
+                all = Map::new(entries);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Remembers the text of a file for messages, as long as all texts together are not too long.
+    fn known_text(&mut self, source: &Source, span: &Span) -> Result<(), CompileError> {
+        self.bytes = self.bytes.saturating_add(source.text.len());
+        if self.bytes > MAX_TEXT {
+            return Err(CompileError::new(span, "The parsed YAML is too big")
+                .help("all files of a configuration together may have 32 MiB"));
+        }
+        self.sources.texts.insert(Arc::from(source.name.as_str()), Arc::from(source.text.as_str()));
+        Ok(())
     }
 
     fn include(

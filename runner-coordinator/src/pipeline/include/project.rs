@@ -9,6 +9,7 @@ use super::super::files::Listing;
 use super::super::foreign::{Foreign, Found, Home};
 use super::super::glob::{is_wildcard, wildcard_matches};
 use super::super::span::Span;
+use super::super::suggest;
 use super::entry::Kind;
 use super::interpolate::Component;
 
@@ -109,7 +110,7 @@ impl Project<'_> {
         let Home::Project { path: project, git_ref } = home else {
             let text = self.read(path, span)?.ok_or_else(|| {
                 CompileError::new(span, format!("Local file `{path}` does not exist!"))
-                    .help("the path starts at the root of the repository, and the file must be part of it")
+                    .help(self.near(path, span))
             })?;
             return Ok(Some(Source { name: path.to_owned(), text, home: home.clone(), component: None }));
         };
@@ -120,6 +121,19 @@ impl Project<'_> {
             git_ref: git_ref.as_ref().map(ToString::to_string),
         };
         self.elsewhere(&wanted, &kind, span)
+    }
+
+    /// What to do about a path that leads nowhere.
+    fn near(&self, path: &str, span: &Span) -> String {
+        let known = self.files.tracked(span).unwrap_or_default().iter().map(String::as_str);
+        let mut files = known.filter(|file| file.ends_with(".yml") || file.ends_with(".yaml"));
+        let name = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+        let near =
+            suggest::closest(path, files.clone()).or_else(|| files.find(|file| name(file) == name(path)));
+        near.map_or_else(
+            || "the path starts at the root of the repository, and the file must be part of it".to_owned(),
+            |near| format!("did you mean `{near}`? The path starts at the root of the repository"),
+        )
     }
 
     /// A component: `host/group/project/name@version`, in `templates/` of its project.

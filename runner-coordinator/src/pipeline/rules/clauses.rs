@@ -265,9 +265,6 @@ fn patterns(check: &mut Check, node: &Node, location: &str) -> Option<Vec<String
             None
         }
         Some(paths) => Some(paths),
-        None => {
-            check.error(&node.span, format!("{location} config should be an array of strings"));
-            None
-        }
+        None => check.strings(node, &format!("{location} config")),
     }
 }

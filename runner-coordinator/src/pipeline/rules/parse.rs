@@ -9,7 +9,7 @@ use super::super::entries::workflow::auto_cancel;
 use super::super::error::CompileError;
 use super::super::job::{Variable, When};
 use super::super::span::Span;
-use super::super::yaml::{Map, Node};
+use super::super::yaml::{Map, Node, Value};
 use super::clauses::Clauses;
 
 /// Longest `start_in`.
@@ -50,10 +50,13 @@ pub(crate) enum RulesOf {
 /// Reads a list of rules, nested lists included.
 pub(crate) fn parse_rules(check: &mut Check, node: &Node, location: &str, of: RulesOf) -> Vec<Rule> {
     let Some(items) = flatten(node) else {
-        check.error(
-            &node.span,
-            format!("{location} config should be an array containing hashes and arrays of hashes"),
-        );
+        let message = format!("{location} config should be an array containing hashes and arrays of hashes");
+        let error = CompileError::new(&node.span, message);
+        check.push(match node.value {
+            Value::Map(_) => error.help("begin each rule with a dash"),
+            Value::List(_) => error.help("lists are nested more than ten levels deep"),
+            _ => error.help("write a list of rules, each with a dash: - if: $CI_COMMIT_BRANCH"),
+        });
         return Vec::new();
     };
     if node.as_list().is_some_and(<[Node]>::is_empty) {
@@ -90,6 +93,11 @@ fn rule(check: &mut Check, node: &Node, location: &str, of: RulesOf) -> Option<R
         ],
         RulesOf::Include => &["if", "changes", "exists", "when"],
     };
+    if node.as_text().is_some() {
+        let error = CompileError::new(&node.span, format!("{location} config should be a hash"));
+        check.push(error.help("a condition begins with `if: `"));
+        return None;
+    }
     let map = check.hash(node, location, keys)?;
     let when = when(check, map, location, of);
     let start_in = start_in(check, map, location, when);

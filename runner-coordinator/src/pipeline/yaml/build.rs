@@ -7,6 +7,7 @@ use saphyr_parser::{Event, Marker, Parser, ScalarStyle, ScanError, StrInput, Tag
 
 use super::super::error::CompileError;
 use super::super::span::Span;
+use super::advice::{self, Stumble};
 use super::map::{Duplicate, MapBuilder};
 use super::node::{MAX_DEPTH, Node, Value};
 use super::scalar::{self, Refused};
@@ -144,7 +145,7 @@ impl<'t> Builder<'t> {
                     let node = node.clone();
                     self.finish_node(node, 0, true)
                 }
-                None => Err(CompileError::new(&span, format!("Unknown alias: {}", self.alias_name(start)))),
+                None => Err(self.unknown_alias(start)),
             },
             Event::SequenceStart(anchor, tag) => {
                 let reference = collection_tag(tag.as_deref(), "seq", true, &span)?;
@@ -222,10 +223,7 @@ impl<'t> Builder<'t> {
                 None => *key = Some(key_text(&node)?),
                 Some((key, span)) if &*key == "<<" => {
                     if !builder.merge(&node, !alias) {
-                        return Err(CompileError::new(
-                            &span,
-                            "merge key `<<` needs a hash, an alias of a hash, or a list of them",
-                        ));
+                        return Err(not_mergeable(&node, &span));
                     }
                 }
                 Some((key, span)) => {
@@ -252,6 +250,10 @@ impl<'t> Builder<'t> {
         let mut documents = self.documents.into_iter();
         match (documents.next(), documents.next(), documents.next()) {
             (content, None, _) => Ok(Document { header: None, content, notes }),
+            // A last line `---` begins nothing, unless a header stands above it.
+            (Some(first), Some(last), None) if last.is_null() && !is_header(&first) => {
+                Ok(Document { header: None, content: Some(first), notes })
+            }
             (header, content, None) => Ok(Document { header, content, notes }),
             (_, _, Some(third)) => Err(CompileError::new(
                 &third.span,
@@ -278,17 +280,45 @@ impl<'t> Builder<'t> {
     fn scan_error(&self, error: &ScanError) -> CompileError {
         let span = self.span(error.marker());
         if error.info().contains("unknown anchor") {
-            return CompileError::new(&span, format!("Unknown alias: {}", self.alias_name(error.marker())));
+            return self.unknown_alias(error.marker());
         }
         if error.info().contains("recursion limit") {
             return too_big(&span);
         }
         let mistake = CompileError::new(&span, format!("invalid YAML: {}", error.info()));
         if self.tab_lines.contains(&error.marker().line()) || error.info().contains("tab") {
-            mistake.help(NO_TABS)
-        } else {
-            mistake
+            return mistake.help(NO_TABS);
         }
+        let stumble = Stumble {
+            info: error.info(),
+            line: self.raw_line(error.marker()),
+            column: error.marker().col(),
+            bracket: self.open_bracket(),
+        };
+        match stumble.advice() {
+            Some(advice) => mistake.help(advice),
+            None => mistake,
+        }
+    }
+
+    fn unknown_alias(&self, marker: &Marker) -> CompileError {
+        let name = self.alias_name(marker);
+        let anchors: Vec<String> = self.source.text().split('&').skip(1).map(anchor_name).collect();
+        CompileError::new(&self.span(marker), format!("Unknown alias: {name}"))
+            .help(advice::of_alias(&name, &anchors))
+    }
+
+    /// The innermost list or mapping, if it is written in brackets, and its line.
+    fn open_bracket(&self) -> Option<(char, u32)> {
+        let (start, bracket) = match self.frames.last()? {
+            Frame::List { span, .. } => (span, '['),
+            Frame::Map { span, .. } => (span, '{'),
+        };
+        let line = usize::try_from(start.line).ok()?.checked_sub(1)?;
+        let column = usize::try_from(start.column).ok()?.checked_sub(1)?;
+        let first =
+            self.source.text().lines().nth(line)?.chars().nth(self.source.shifted(start.line, column))?;
+        (first == bracket).then_some((bracket, start.line))
     }
 
     fn alias_name(&self, marker: &Marker) -> String {
@@ -299,6 +329,23 @@ impl<'t> Builder<'t> {
             .take_while(|c| !c.is_whitespace() && !matches!(c, ',' | ']' | '}'))
             .collect()
     }
+}
+
+fn not_mergeable(node: &Node, span: &Span) -> CompileError {
+    let error = CompileError::new(span, "merge key `<<` needs a hash, an alias of a hash, or a list of them");
+    match node.as_text() {
+        Some(name) => error.help(format!("for what a job inherits write `extends: {name}`")),
+        None => error,
+    }
+}
+
+fn is_header(node: &Node) -> bool {
+    node.as_map().is_some_and(|map| map.entry("spec").is_some())
+}
+
+/// The name with which what follows an `&` begins.
+fn anchor_name(rest: &str) -> String {
+    rest.chars().take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')).collect()
 }
 
 /// Lines with a tab in front of their first character.
@@ -379,6 +426,7 @@ fn unknown_tag(tag: &Tag, span: &Span) -> CompileError {
         return invalid_reference(span);
     }
     CompileError::new(span, format!("unknown tag {tag}: the only tag is !reference"))
+        .help("a text that begins with `!` must be in quotes")
 }
 
 fn key_text(node: &Node) -> Result<(Arc<str>, Span), CompileError> {

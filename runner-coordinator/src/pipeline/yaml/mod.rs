@@ -3,6 +3,7 @@
 //! The events come from `saphyr-parser`; the meaning of scalars follows YAML 1.1, because GitLab's library does:
 //! <https://yaml.org/type/>. Anchors, aliases and merge keys are resolved here, per file.
 
+mod advice;
 mod build;
 mod map;
 mod node;

@@ -39,6 +39,12 @@ impl<'t> Source<'t> {
         (number(marker.line()).max(1), number(marker.col().saturating_sub(shift)).saturating_add(1))
     }
 
+    /// Where a column of the file, from 0, is in the text that is parsed.
+    pub(super) fn shifted(&self, line: u32, column: usize) -> usize {
+        let shift = usize::try_from(line).ok().and_then(|line| self.shifts.get(&line)).copied().unwrap_or(0);
+        column.saturating_add(shift)
+    }
+
     /// Whether the reason of a failure was removed, so that parsing is worth another try.
     pub(super) fn repair(&mut self, error: &ScanError) -> bool {
         self.work = self.work.saturating_add(self.text.len());
