@@ -52,7 +52,8 @@ fn end_of(log: &[u8], styles: Styles) -> Vec<String> {
     let ends = |line: &String| {
         markers(line).iter().any(|marker| matches!(marker, Marker::End { name, .. } if is_script(name)))
     };
-    let begin = all.iter().rposition(starts).unwrap_or_default();
+    // Behind the section's head, which is no output.
+    let begin = all.iter().rposition(starts).map_or(0, |head| head + 1);
     let length = all[begin..].iter().position(ends).unwrap_or(all.len() - begin);
     let shown: Vec<String> =
         all[begin..][..length].iter().filter_map(|line| clean(line, styles.colour)).collect();
@@ -98,6 +99,9 @@ mod tests {
         assert_eq!(lines[0], "unit: [a b] failed (exit code 3)");
         assert_eq!((lines[1].as_str(), lines[LINES].as_str()), ("  line 14", "  last"));
         assert_eq!(lines[LINES + 1], "  again: runner exec -f other.yml 'unit: [a b]'");
+        let log = "before\nsection_start:1:step_script\r\u{1b}[0KExecuting\nonly\nsection_end:2:step_script\r\u{1b}[0K\n";
+        let lines = failures(&[job("a", Status::Failed, log)], None, Styles { colour: false });
+        assert_eq!(lines, ["a failed", "  only", "  again: runner exec a"]);
     }
 
     #[test]
