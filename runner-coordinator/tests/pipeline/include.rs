@@ -1,6 +1,6 @@
 //! `include`, inputs, and what they have to do with variables.
 
-use runner_coordinator::pipeline::{ChildInclude, Context, Span, compile_child};
+use runner_coordinator::pipeline::{ChildInclude, Context, Span, Work, compile_child};
 
 use crate::support::{ROOT, files, job, names, script, try_files, variable, variables};
 
@@ -130,6 +130,26 @@ fn inputs_that_must_be_given() {
         with("include: {local: t.yml, inputs: {n: 1}}", "a: {script: x}")
             .contains("unknown input arguments: n")
     );
+}
+
+/// Components write `default: null` for what need not be given, whatever its type.
+#[test]
+fn an_input_may_be_nothing_by_default() {
+    let text = "spec: {inputs: {flags: {default: null}, before: {default: }, list: {type: array, default: null}}}\n---\n\
+                a: {before_script: '$[[ inputs.before ]]', script: 'make $[[ inputs.flags ]]all', tags: '$[[ inputs.list ]]'}";
+    let given = |inputs: &str| {
+        try_files(&[(ROOT, &format!("include: {{local: t.yml, inputs: {inputs}}}")), ("t.yml", text)])
+    };
+    let config = given("{}").unwrap();
+    assert_eq!(script(job(&config, "a")), ["make all"]);
+    let config = given("{before: make clean, flags: '-s '}").unwrap();
+    assert_eq!(script(job(&config, "a")), ["make -s all"]);
+    let work = &job(&config, "a").work;
+    assert!(
+        matches!(work, Work::Script { before_script, .. } if before_script == &["make clean"]),
+        "{work:?}"
+    );
+    assert_eq!(script(job(&given("{flags: null}").unwrap(), "a")), ["make all"]);
 }
 
 #[test]

@@ -20,7 +20,9 @@ pub struct Excerpt {
 impl Excerpt {
     /// The place at `line` and `column`, both from 1, of a file's text; `None` when the text has no such line.
     pub(super) fn of(text: &str, line: u32, column: u32) -> Option<Self> {
-        let line = text.lines().nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
+        // YAML counts a carriage return that stands alone as the end of a line, too.
+        let mut lines = text.lines().flat_map(|line| line.split('\r'));
+        let line = lines.nth(usize::try_from(line).ok()?.checked_sub(1)?)?;
         let column = usize::try_from(column).ok()?.saturating_sub(1);
         let start = column.saturating_sub(if column > WIDTH - BEFORE { BEFORE } else { column });
         // A part of a line that is longer is not looked at.
@@ -141,6 +143,7 @@ mod tests {
         );
         assert_eq!(Excerpt::of(&line, 2, 1), None);
         assert_eq!(Excerpt::of("", 1, 1), None);
+        assert_eq!(Excerpt::of("a\r\nb\rc", 3, 1).unwrap().text, "c");
         assert_eq!(Excerpt::of("\tä: x", 1, 2).unwrap().carets(), " ^");
     }
 }

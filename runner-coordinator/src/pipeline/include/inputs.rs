@@ -271,6 +271,10 @@ fn value(
             None => return Err(wrong(span, "required value has not been provided".to_owned())),
         },
     };
+    // Whatever the type: an optional input without a value.
+    if role == "default" && node.is_null() {
+        return Ok(node);
+    }
     if !kind.fits(&node) {
         return Err(wrong(&node.span, format!("{role} value is not {}", kind.article())));
     }
