@@ -40,6 +40,13 @@ pub(crate) struct ExecArgs {
     #[arg(long, value_name = "JOB", conflicts_with_all = ["list", "jobs"])]
     pub(crate) job_payload: Option<String>,
 
+    /// Run again whenever files, commit or branch change. A run that is under way is canceled then, or with `finish`
+    /// comes to its end first.
+    #[arg(long, value_enum, value_name = "MODE", num_args = 0..=1, require_equals = true,
+        default_missing_value = "cancel",
+        conflicts_with_all = ["list", "graph", "explain", "explain_variables", "job_payload"])]
+    pub(crate) watch: Option<WatchMode>,
+
     #[command(flatten)]
     pub(crate) includes: IncludeArgs,
 
@@ -170,6 +177,15 @@ pub(crate) enum GraphFormat {
     Mermaid,
     /// A picture for browsers.
     Svg,
+}
+
+/// What `--watch` does with a run that is under way when something changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WatchMode {
+    /// Cancel it.
+    Cancel,
+    /// Let it come to its end.
+    Finish,
 }
 
 /// When to use what only some terminals have.

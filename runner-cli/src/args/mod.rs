@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use clap::{CommandFactory, Parser, Subcommand};
 
 pub(crate) use clean::{CleanArgs, ExecCommand};
-pub(crate) use exec::{ExecArgs, GraphFormat, ListFormat, When};
+pub(crate) use exec::{ExecArgs, GraphFormat, ListFormat, WatchMode, When};
 pub(crate) use lint::{LintArgs, LintFormat};
 pub(crate) use register::RegisterArgs;
 pub(crate) use runners::{ResetTokenArgs, RunArgs, UnregisterArgs, VerifyArgs};

@@ -36,6 +36,7 @@ mod stop;
 mod terminal;
 mod ui;
 mod variables;
+mod watch;
 
 pub(crate) use error::ExecError;
 pub(crate) use git::REDIRECTING;

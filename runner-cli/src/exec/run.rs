@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use runner_api::transport::ProxySettings;
 use runner_coordinator::run::{Facts, GitRef};
+use tokio::runtime::Runtime;
 
 use super::compile::{self, Inputs, Leniency, Session as SessionFacts};
 use super::outside::{self, Outside};
@@ -11,8 +12,9 @@ use super::project::Project;
 use super::session::{self, Plan};
 use super::source::{Changes, Choice, CommitFacts, Served, Snapshot, compare, gather, take};
 use super::state::{RunFolder, default_folder};
+use super::stop::Stop;
 use super::variables::Given;
-use super::{ExecError, clean, look};
+use super::{ExecError, clean, look, watch};
 use crate::args::{ExecArgs, ExecCommand};
 use crate::error::Exit;
 use crate::exec::git::Git;
@@ -39,23 +41,40 @@ pub(crate) fn run(arguments: &ExecArgs, surroundings: &Surroundings) -> Result<E
     if let Some(ExecCommand::Clean(arguments)) = &arguments.command {
         return clean::run(arguments, surroundings);
     }
-    let project = Project::find(arguments, &surroundings.here)?;
-    let state = state_folder(arguments.state_dir.as_deref(), surroundings);
     let looks = arguments.explain.is_some() || arguments.explain_variables.is_some();
     if arguments.list || looks || arguments.graph.is_some() || arguments.job_payload.is_some() {
+        let project = Project::find(arguments, &surroundings.here)?;
+        let state = state_folder(arguments.state_dir.as_deref(), surroundings);
         return look::run(arguments, surroundings, &project, state);
     }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|source| ExecError::System { what: "cannot start the runtime", source })?;
+    let exit = match arguments.watch {
+        Some(mode) => watch::run(arguments, mode, surroundings, &runtime),
+        None => once(arguments, surroundings, &runtime, None),
+    };
+    // Blocking work that is left, such as a read of standard input, must not keep the process.
+    runtime.shutdown_background();
+    exit
+}
+
+/// Runs the pipeline once. Without `stop`, signals end the process until everything is prepared.
+pub(super) fn once(
+    arguments: &ExecArgs,
+    surroundings: &Surroundings,
+    runtime: &Runtime,
+    stop: Option<&mut Stop>,
+) -> Result<Exit, ExecError> {
+    let project = Project::find(arguments, &surroundings.here)?;
     let Ok(checkout) = project.checkout.as_ref() else { return Err(project.into_error()) };
-    let state = state
+    let state = state_folder(arguments.state_dir.as_deref(), surroundings)
         .ok_or_else(|| ExecError::Usage("HOME is not set; name a folder with --state-dir".to_owned()))?;
     let folder = RunFolder::create(&state, &checkout.root, arguments.keep_state)?;
     let sources = Sources::take(arguments, surroundings, &project, &folder.path().join("sources.git"))?;
     let outside = outside(arguments, surroundings, &sources, Some(state))?;
     let files = project.files(arguments.committed).with_outside(outside);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|source| ExecError::System { what: "cannot start the runtime", source })?;
     let plan = Plan {
         arguments,
         surroundings,
@@ -64,10 +83,12 @@ pub(crate) fn run(arguments: &ExecArgs, surroundings: &Surroundings) -> Result<E
         sources: &sources,
         files: &files,
     };
-    let exit = runtime.block_on(session::run(&plan));
-    // Blocking work that is left, such as a read of standard input, must not keep the process.
-    runtime.shutdown_background();
-    exit
+    runtime.block_on(async {
+        match stop {
+            Some(stop) => session::run(&plan, stop).await,
+            None => session::run(&plan, &mut Stop::new()?).await,
+        }
+    })
 }
 
 /// Where state goes; `None` when nobody says.

@@ -12,3 +12,4 @@ mod scenarios;
 mod sources;
 mod stopping;
 mod terminal;
+mod watching;

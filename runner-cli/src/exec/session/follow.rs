@@ -24,7 +24,7 @@ impl Session<'_> {
         &mut self,
         mut events: Events,
         mut news: News,
-        mut stop: Stop,
+        stop: &mut Stop,
     ) -> Option<Outcome> {
         let mut ticks = tokio::time::interval(REFRESH);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -175,6 +175,10 @@ impl Session<'_> {
     fn stop(&mut self, wish: Wish) {
         let now = SystemTime::now();
         match wish {
+            Wish::Newer(change) => {
+                self.screen.say(&format!("canceling: {change} changed; --watch=finish would wait for the end"));
+                self.runs.iter_mut().for_each(|run| run.pipeline.cancel(now));
+            }
             Wish::Cancel => {
                 self.screen.say("canceling; once more to stop without after_script");
                 self.runs.iter_mut().for_each(|run| run.pipeline.cancel(now));

@@ -28,9 +28,8 @@ pub(in crate::exec) struct Plan<'a> {
     pub(in crate::exec) files: &'a Files,
 }
 
-/// Runs the pipeline to its end.
-pub(in crate::exec) async fn run(plan: &Plan<'_>) -> Result<Exit, ExecError> {
-    let stop = Stop::new()?;
+/// Runs the pipeline to its end, or as far as `stop` lets it.
+pub(in crate::exec) async fn run(plan: &Plan<'_>, stop: &mut Stop) -> Result<Exit, ExecError> {
     let server = serve(plan.folder).await?;
     let (reporter, news) = Reporter::new();
     let arguments = plan.arguments;
