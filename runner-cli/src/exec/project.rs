@@ -44,7 +44,11 @@ impl Project {
         let folder = folder.canonicalize().map_err(|_| ExecError::NoFile(file.clone()))?;
         let file = folder.join(name);
         if !file.is_file() && !arguments.committed {
-            return Err(ExecError::NoFile(file));
+            return Err(match around {
+                // That is why there is none.
+                Some(Err(error @ (SourceError::Bare(_) | SourceError::Refused { .. }))) => error.into(),
+                _ => ExecError::NoFile(file),
+            });
         }
         // Most often it is the one that was looked at already.
         let checkout = match around {

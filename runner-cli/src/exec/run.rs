@@ -10,7 +10,7 @@ use super::compile::{self, Inputs, Leniency, Session as SessionFacts};
 use super::outside::{self, Outside};
 use super::project::Project;
 use super::session::{self, Plan};
-use super::source::{Changes, Choice, CommitFacts, Served, Snapshot, compare, gather, take};
+use super::source::{Changes, Choice, CommitFacts, Served, Snapshot, compare, gather, redirection, take};
 use super::state::{RunFolder, default_folder};
 use super::stop::Stop;
 use super::variables::Given;
@@ -185,6 +185,16 @@ impl Sources {
         let commit = CommitFacts::without_git(&project.root, &choice(arguments), surroundings.uid);
         let changes = Changes { files: None, base: String::new() };
         Self { commit, changes, git: None, served: None, notes: Vec::new() }
+    }
+
+    /// Variables for all jobs that make up for the place in which the sources are.
+    pub(super) fn environment(&self, project: &Project) -> Vec<(String, String)> {
+        match (&self.served, &project.checkout) {
+            (Some(served), Ok(checkout)) => {
+                redirection(checkout, &served.url(), self.commit.remote_url.as_deref())
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// The facts of the pipeline with this number.

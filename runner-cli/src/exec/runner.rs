@@ -30,13 +30,15 @@ const TRACE_INTERVAL: Duration = Duration::from_millis(50);
 /// Name of the runner, as jobs see it.
 pub(super) const NAME: &str = "local";
 
-/// Makes a manager that takes `concurrent` jobs at a time from `server` and tells `observer` what happens to them.
+/// Makes a manager that takes `concurrent` jobs at a time from `server`, with variables for each of them, and tells `observer`
+/// what happens to them.
 pub(super) fn manager(
     server: &Server,
     folder: &RunFolder,
     program: &Path,
     concurrent: usize,
     grace: Duration,
+    environment: Vec<(String, String)>,
     observer: Arc<dyn Observer>,
 ) -> Result<Manager, ExecError> {
     let wrong =
@@ -71,6 +73,7 @@ pub(super) fn manager(
             // Jobs fetch from a snapshot.
             sources_stay: true,
             grace,
+            environment,
             // The screen has its own idea of a line's beginning.
             feature_flags: BTreeMap::from([("FF_TIMESTAMPS".to_owned(), false)]),
             ..JobSettings::default()

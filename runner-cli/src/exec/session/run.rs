@@ -35,8 +35,9 @@ pub(in crate::exec) async fn run(plan: &Plan<'_>, stop: &mut Stop) -> Result<Exi
     let arguments = plan.arguments;
     let program = &plan.surroundings.program;
     let concurrent = parallelism(arguments);
+    let (grace, environment) = (arguments.grace.0, plan.sources.environment(plan.project));
     let manager =
-        runner::manager(&server, plan.folder, program, concurrent, arguments.grace.0, Arc::new(reporter))?;
+        runner::manager(&server, plan.folder, program, concurrent, grace, environment, Arc::new(reporter))?;
     let handle = manager.handle();
     let mut session = Session::prepare(plan, &server, handle.clone())?;
     let events = server.handle().events();

@@ -12,6 +12,7 @@ mod files;
 mod serve;
 mod settings;
 mod snapshot;
+mod submodules;
 
 pub(crate) use changes::{Changes, compare, since};
 pub(crate) use checkout::Checkout;
@@ -20,3 +21,4 @@ pub(crate) use facts::{Choice, CommitFacts, gather};
 pub(crate) use files::{Files, names, walk};
 pub(crate) use serve::Served;
 pub(crate) use snapshot::{Snapshot, take};
+pub(crate) use submodules::redirection;

@@ -135,6 +135,8 @@ fn writing_git(checkout: &Checkout, served: &Served, index: &Path) -> Git {
         // Both would write files beside the user's index, or start a daemon.
         .with_setting("core.splitIndex=false")
         .with_setting("core.fsmonitor=false")
+        // Objects that live as long as one run: time matters, room does not.
+        .with_setting("core.looseCompression=0")
         // The filter of large files stores what it reads; not in the user's repository.
         .with_setting(format!("lfs.storage={}", served.folder().join("lfs").display()))
         .with_setting("advice.addEmbeddedRepo=false")

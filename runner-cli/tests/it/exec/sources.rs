@@ -223,6 +223,44 @@ fn submodules_and_repositories_inside() {
     assert!(answer.out.contains("note: left out, repositories of their own: nested/"), "{}", answer.out);
 }
 
+/// At GitLab a relative address of a submodule leads to a project beside this one.
+#[test]
+fn relative_submodules() {
+    let surroundings = Surroundings::new();
+    let checkout = Checkout::new(
+        &surroundings,
+        "look: {variables: {GIT_SUBMODULE_STRATEGY: recursive}, script: ['cat library/file', 'git -C library status --short']}\n",
+    );
+    let library = surroundings.path("library");
+    std::fs::create_dir(&library).unwrap();
+    git(&surroundings, &library, &["init", "--quiet"]);
+    surroundings.write("library/file", "of the library\n");
+    git(&surroundings, &library, &["add", "--all"]);
+    git(&surroundings, &library, &["commit", "--quiet", "--message", "library"]);
+    checkout.git(&["submodule", "--quiet", "add", "../library", "library"]);
+    checkout.commit("second");
+    let answer = checkout.exec(&[]).expect(0);
+    assert!(answer.out.contains("look | of the library\n"), "{}", answer.out);
+    // With a remote, beside that.
+    let elsewhere = surroundings.path("elsewhere");
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::rename(&library, elsewhere.join("library")).unwrap();
+    checkout.git(&["remote", "add", "origin", &format!("file://{}/project.git", elsewhere.display())]);
+    let answer = checkout.exec(&[]).expect(0);
+    assert!(answer.out.contains("look | of the library\n"), "{}", answer.out);
+}
+
+#[test]
+fn no_working_tree() {
+    let surroundings = Surroundings::new();
+    let checkout = Checkout::new(&surroundings, LOOK);
+    for arguments in [&["--list"][..], &[]] {
+        let answer =
+            Answer::of(checkout.exec_command(arguments).current_dir(checkout.root.join(".git"))).expect(2);
+        assert!(answer.err.contains(".git is a bare repository; run this in a checkout"), "{}", answer.err);
+    }
+}
+
 #[test]
 fn no_repository() {
     let surroundings = Surroundings::new();
