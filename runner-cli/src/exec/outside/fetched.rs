@@ -111,7 +111,11 @@ impl Fetched {
             return Ok(commit);
         }
         self.online()?;
-        repository.make()?;
+        let _alone = repository.make()?;
+        // Another run may have fetched it while this one waited.
+        if let Some(commit) = known().filter(|_| !self.refresh) {
+            return Ok(commit);
+        }
         let spec = format!("+{name}:{kept}");
         repository
             .git
@@ -122,7 +126,7 @@ impl Fetched {
 
     fn tags(&self, repository: &Repository) -> io::Result<Vec<String>> {
         self.online()?;
-        repository.make()?;
+        let _alone = repository.make()?;
         let listing = repository
             .git
             .text(&["ls-remote", "--quiet", "--tags", "--refs", "origin"])
@@ -149,17 +153,21 @@ struct Repository {
 }
 
 impl Repository {
+    /// Makes the repository unless it is there, and keeps other runs from changing it until what is returned is dropped.
+    ///
     /// The address goes into a file: a password in it must not be seen in the list of processes.
-    fn make(&self) -> io::Result<()> {
-        if self.folder.join("HEAD").exists() {
-            return Ok(());
-        }
+    fn make(&self) -> io::Result<std::fs::File> {
         crate::exec::state::make(&self.folder)?;
+        let alone = crate::exec::state::lock(&self.folder)?;
+        if self.git.succeeds(&["config", "--get", "remote.origin.url"]) {
+            return Ok(alone);
+        }
         let init = Git::new(&self.folder);
         init.text(&["init", "--quiet", "--bare", "--template=", "."]).map_err(io::Error::other)?;
         let mut config = std::fs::OpenOptions::new().append(true).open(self.folder.join("config"))?;
         let address = self.address.replace('\\', "\\\\").replace('"', "\\\"");
-        config.write_all(format!("[remote \"origin\"]\n\turl = \"{address}\"\n").as_bytes())
+        config.write_all(format!("[remote \"origin\"]\n\turl = \"{address}\"\n").as_bytes())?;
+        Ok(alone)
     }
 
     /// What git said, without the password.
