@@ -56,6 +56,9 @@ pub(crate) struct ExecArgs {
     /// Run the step of `release`, which calls release-cli.
     #[arg(long)]
     pub(crate) release: bool,
+    /// Skip jobs that trigger a pipeline of another project, instead of letting them succeed.
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// End with 1 when the pipeline waits for manual jobs.
     #[arg(long)]
     pub(crate) fail_on_manual: bool,
@@ -70,6 +73,10 @@ pub(crate) struct ExecArgs {
     /// wins over it. May be repeated.
     #[arg(long = "variables-file", value_name = "FILE", help_heading = "Variables")]
     pub(crate) variables_files: Vec<PathBuf>,
+
+    /// A token in the place of the one that a job's `id_tokens` asks for; may be repeated.
+    #[arg(long = "id-token", value_name = "NAME=VALUE", help_heading = "Variables")]
+    pub(crate) id_tokens: Vec<String>,
 
     /// Run the named jobs only, without the jobs they need.
     #[arg(long, requires = "jobs", help_heading = "Which jobs")]
@@ -113,6 +120,11 @@ pub(crate) struct ExecArgs {
     /// What `changes` in rules compares with.
     #[arg(long, value_name = "REF", help_heading = "Sources")]
     pub(crate) changes_since: Option<String>,
+
+    /// Artifacts of a job of another project, for needs:project, or (with nothing in front of the colon) of another pipeline
+    /// of this one, for needs:pipeline; a folder or a zip file. May be repeated.
+    #[arg(long, value_name = "PROJECT:JOB=DIR", help_heading = "Sources")]
+    pub(crate) artifacts: Vec<String>,
 
     /// Put the jobs' artifacts into this folder, a folder for each job.
     #[arg(long, value_name = "DIR", help_heading = "State")]

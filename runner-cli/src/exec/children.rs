@@ -11,7 +11,7 @@ use runner_coordinator::run::{Finished, JobVariable, PipelineRun};
 use super::{ExecError, compile};
 
 use super::outside::Outside;
-use super::session::{Run, Session, images, play, settings};
+use super::session::{Run, Session, images, job_tokens, play, settings};
 use super::variables::Given;
 
 /// How deep children may be nested. <https://docs.gitlab.com/ci/pipelines/downstream_pipelines/#nested-child-pipelines>
@@ -71,7 +71,7 @@ impl Session<'_> {
         facts.pipeline_iid = facts.pipeline_id;
         facts.created_at = SystemTime::now();
         // Variables of the command line belong to the pipeline that was asked for; a child gets what is forwarded.
-        let given = Given { project: self.given.project.clone(), pipeline: variables };
+        let given = Given { pipeline: variables, ..self.given.clone() };
         let inputs = plan.sources.inputs(plan.arguments, &facts, &given, &[]);
         if let Some(outside) = plan.files.outside() {
             outside.set_archives(self.archives(parent));
@@ -85,6 +85,7 @@ impl Session<'_> {
         settings.play = play(plan.arguments, &prefix);
         let pipeline = PipelineRun::new(pipeline, settings)?;
         self.notes.extend(images(&pipeline, plan.arguments.strict_image)?);
+        self.notes.extend(job_tokens(&pipeline, &given));
         let mut run = Run::new(pipeline, facts);
         run.prefix = prefix;
         run.level = level;

@@ -1,14 +1,19 @@
 //! What a running pipeline asks of this machine: job tickets, git object ids.
 
+use std::collections::HashMap;
+
 use base64::Engine;
 use hmac::{Hmac, KeyInit, Mac};
-use runner_coordinator::core::JobTicket;
+use runner_coordinator::core::{JobId, JobTicket};
 use runner_coordinator::http::Handle;
-use runner_coordinator::run::Host;
+use runner_coordinator::pipeline::ForeignNeed;
+use runner_coordinator::run::{ArchiveInfo, Host};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
 use super::git::Git;
+use super::resources::Resources;
+use super::supplied::Supplied;
 
 /// The pipeline's host.
 #[derive(Debug)]
@@ -19,6 +24,14 @@ pub(super) struct LocalHost {
     pub(super) git: Git,
     /// The commit.
     pub(super) sha: String,
+    /// Artifacts of other pipelines that the user gave.
+    pub(super) supplied: Supplied,
+    /// Path of the project.
+    pub(super) path: Option<String>,
+    /// Archives of jobs of this run, by number of the pipeline and name.
+    pub(super) archives: HashMap<(u64, String), (JobId, ArchiveInfo)>,
+    /// Resource groups, and who has them.
+    pub(super) resources: Resources,
     /// Signs id tokens; made for this run and forgotten with it.
     pub(super) key: SecretSlice<u8>,
 }
@@ -34,6 +47,23 @@ impl Host for LocalHost {
 
     fn id_token(&self, claims: &serde_json::Value) -> Option<String> {
         token(self.key.expose_secret(), claims)
+    }
+
+    fn foreign_archive(&self, need: &ForeignNeed) -> Option<(JobId, ArchiveInfo)> {
+        let own = self.path.as_deref();
+        // What the user gives is meant, also where this run could give something else.
+        self.supplied.find(need, own).or_else(|| {
+            let pipeline = need.pipeline.as_ref().filter(|_| need.project.is_none())?.parse().ok()?;
+            self.archives.get(&(pipeline, need.job.clone())).cloned()
+        })
+    }
+
+    fn take_resource(&mut self, group: &str, job: &str) -> bool {
+        self.resources.take(group, job)
+    }
+
+    fn release_resource(&mut self, group: &str) {
+        self.resources.release(group);
     }
 }
 

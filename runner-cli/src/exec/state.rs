@@ -5,6 +5,7 @@
 //! STATE/includes/                         what was fetched of other projects and addresses, kept
 //! STATE/NAME-HASH/last-pipeline           number of the last pipeline
 //! STATE/NAME-HASH/lock                    held for a moment, while a number is taken or runs are looked at
+//! STATE/NAME-HASH/resources/              a file for each resource group, locked by the run that has it
 //! STATE/NAME-HASH/cache/                  caches, kept
 //! STATE/NAME-HASH/runs/ID/                everything of one run, removed at its end unless it is to be kept
 //! STATE/NAME-HASH/runs/ID/lock            held as long as the run is under way; gone when it has ended and is kept
@@ -75,6 +76,11 @@ impl RunFolder {
         let path = self.path.join(name);
         make(&path).map_err(|source| ExecError::State { path: path.clone(), source })?;
         Ok(path)
+    }
+
+    /// The project's folder.
+    pub(super) fn project(&self) -> &Path {
+        &self.project
     }
 
     /// The project's folder for caches.

@@ -14,6 +14,8 @@ pub(super) struct Given {
     pub(super) project: Vec<JobVariable>,
     /// From the command line: those of this pipeline.
     pub(super) pipeline: Vec<JobVariable>,
+    /// From the command line: in the place of tokens that `id_tokens` ask for.
+    pub(super) id_tokens: Vec<JobVariable>,
 }
 
 impl Given {
@@ -33,6 +35,10 @@ impl Given {
         for text in &arguments.masked_variables {
             let (name, value) = pair(text).ok_or_else(|| ExecError::Usage(wrong("--masked-variable")))?;
             given.pipeline.push(JobVariable::masked(name, value));
+        }
+        for text in &arguments.id_tokens {
+            let (name, value) = pair(text).ok_or_else(|| ExecError::Usage(wrong("--id-token")))?;
+            given.id_tokens.push(JobVariable::masked(name, value));
         }
         Ok(given)
     }

@@ -1,5 +1,6 @@
 //! `exec`: local pipelines, and `lint`.
 
+mod beyond;
 mod changes;
 mod children;
 mod cleaning;

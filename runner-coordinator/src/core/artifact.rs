@@ -30,6 +30,20 @@ pub struct Artifact {
 }
 
 impl Artifact {
+    /// A zip archive that never expires.
+    pub(super) fn archive(file: PathBuf, size: u64, crc32: u32) -> Self {
+        Self {
+            artifact_type: "archive".to_owned(),
+            artifact_format: "zip".to_owned(),
+            expire_in: None,
+            expires_at: None,
+            filename: "artifacts.zip".to_owned(),
+            size,
+            crc32,
+            content: Content::File(file),
+        }
+    }
+
     /// Whether it can no longer be downloaded.
     #[must_use]
     pub fn is_expired(&self, now: SystemTime) -> bool {

@@ -31,6 +31,9 @@ pub struct Job {
     pub allow_failure: AllowFailure,
     /// `needs`, resolved to full job names. `None`: the job waits for all earlier stages.
     pub needs: Option<Vec<Need>>,
+    /// Entries of `needs` that name jobs of other pipelines. The job does not wait for them; it downloads their artifacts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub foreign_needs: Vec<ForeignNeed>,
     /// `dependencies`, resolved to full job names. `None`: not given.
     pub dependencies: Option<Vec<String>>,
     /// Variables of the job in the order of precedence, lowest first: top level, workflow rule, job, matrix, rule.
@@ -71,6 +74,9 @@ pub struct Job {
     pub inputs: Vec<JobInput>,
     /// `release`.
     pub release: Option<Release>,
+    /// `pages`: the folder that GitLab would publish, unexpanded; part of the artifacts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pages: Option<String>,
     /// Where the job's key stands.
     #[serde(skip)]
     pub span: Span,
@@ -90,6 +96,7 @@ impl Job {
             start_in: None,
             allow_failure: AllowFailure::No,
             needs: None,
+            foreign_needs: Vec::new(),
             dependencies: None,
             variables: Vec::new(),
             node: None,
@@ -110,6 +117,7 @@ impl Job {
             secrets: Vec::new(),
             inputs: Vec::new(),
             release: None,
+            pages: None,
             span: Span::default(),
         }
     }
@@ -326,6 +334,25 @@ pub struct Need {
     pub artifacts: bool,
     /// Whether the pipeline is valid without that job.
     pub optional: bool,
+}
+
+/// One entry of `needs` that names a job of another pipeline.
+/// <https://docs.gitlab.com/ci/yaml/#needsproject>, <https://docs.gitlab.com/ci/yaml/#needspipelinejob>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ForeignNeed {
+    /// Full path of the project, unexpanded; of the same project without it.
+    pub project: Option<String>,
+    /// Id of the pipeline, unexpanded; with a project the last one of [`git_ref`](Self::git_ref).
+    pub pipeline: Option<String>,
+    /// Branch or tag of the project, unexpanded.
+    pub git_ref: Option<String>,
+    /// Full name of the job, unexpanded.
+    pub job: String,
+    /// Whether the job's artifacts are downloaded.
+    pub artifacts: bool,
+    /// Where it stands.
+    #[serde(skip)]
+    pub span: Span,
 }
 
 /// A variable as GitLab would send it.

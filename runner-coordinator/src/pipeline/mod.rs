@@ -99,9 +99,9 @@ pub use error::{Code, CompileError, CompileErrors, Excerpt, Step};
 pub use evaluate::{ClauseTrace, EvaluateError, Explanation, RuleTrace, Verdict};
 pub use foreign::{Foreign, Found};
 pub use job::{
-    AllowFailure, Artifacts, Cache, CacheKey, ChildInclude, ChildSource, Forward, IdToken, Image, Job,
-    JobEnvironment, JobInput, KeepWhen, Need, Node, Release, Report, Retry, Secret, Service, Trigger,
-    TriggerTarget, Variable, When, Work,
+    AllowFailure, Artifacts, Cache, CacheKey, ChildInclude, ChildSource, ForeignNeed, Forward, IdToken,
+    Image, Job, JobEnvironment, JobInput, KeepWhen, Need, Node, Release, Report, Retry, Secret, Service,
+    Trigger, TriggerTarget, Variable, When, Work,
 };
 pub use span::Span;
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::variable::JobVariable;
 use crate::core::{JobId, JobRecord, JobState, JobTicket, NewJob};
-use crate::pipeline::ChildInclude;
+use crate::pipeline::{ChildInclude, ForeignNeed};
 
 /// What a pipeline needs from its host while it runs.
 pub trait Host {
@@ -22,6 +22,26 @@ pub trait Host {
     fn id_token(&self, claims: &serde_json::Value) -> Option<String> {
         let _ = claims;
         None
+    }
+
+    /// A job that left the archive that an entry of `needs` names in another pipeline, and that archive. What the entry
+    /// says is expanded. `None`, the default, when there is none: the job then runs without, and a note says so.
+    fn foreign_archive(&self, need: &ForeignNeed) -> Option<(JobId, ArchiveInfo)> {
+        let _ = need;
+        None
+    }
+
+    /// Takes a resource group for a job that is about to run, as far as others than this pipeline are concerned. When
+    /// something else has it the answer is no, the job waits, and the host calls
+    /// [`advance`](super::PipelineRun::advance) again once it may be free. By default nothing else has it.
+    fn take_resource(&mut self, group: &str, job: &str) -> bool {
+        let _ = (group, job);
+        true
+    }
+
+    /// A resource group that was taken is free again.
+    fn release_resource(&mut self, group: &str) {
+        let _ = group;
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use secrecy::ExposeSecret;
 
-use super::action::{Action, Finished, Host};
+use super::action::{Action, ArchiveInfo, Finished, Host};
 use super::expand;
 use super::id_tokens::claims;
 use super::machine::PipelineRun;
@@ -15,8 +15,8 @@ use super::predefined;
 use super::status::Status;
 use super::variable::JobVariable;
 use super::variables::{Sources, TryFacts};
-use crate::core::{JobTicket, NewJob};
-use crate::pipeline::{AllowFailure, Forward, Job, TriggerTarget, Work};
+use crate::core::{JobId, JobTicket, NewJob};
+use crate::pipeline::{AllowFailure, ForeignNeed, Forward, Job, TriggerTarget, Work};
 
 impl PipelineRun {
     /// Makes tries of the jobs that are to run, as far as their resource groups allow.
@@ -25,19 +25,33 @@ impl PipelineRun {
         let holds = |node: &&Node| !node.ready && node.is_on_runner();
         let mut taken: HashSet<String> =
             self.nodes.iter().filter(holds).filter_map(|node| node.resource.clone()).collect();
+        self.held.retain(|group| {
+            let is_held = taken.contains(group);
+            if !is_held {
+                host.release_resource(group);
+            }
+            is_held
+        });
         for index in 0..self.nodes.len() {
             if !self.nodes[index].ready {
                 continue;
             }
             let resource = self.resource_of(index);
-            if resource.as_ref().is_some_and(|resource| taken.contains(resource)) {
+            if let Some(group) = &resource
+                && (taken.contains(group) || !host.take_resource(group, &self.nodes[index].job.name))
+            {
                 self.nodes[index].status = Status::WaitingForResource;
                 continue;
             }
             self.nodes[index].resource.clone_from(&resource);
             self.launch(index, now, host);
-            if self.nodes[index].is_on_runner() {
-                taken.extend(resource);
+            if let Some(group) = resource {
+                if self.nodes[index].is_on_runner() {
+                    self.held.insert(group.clone());
+                    taken.insert(group);
+                } else {
+                    host.release_resource(&group);
+                }
             }
             changed = true;
         }
@@ -103,7 +117,10 @@ impl PipelineRun {
         for variable in &mut variables {
             variable.file |= job.secrets.iter().any(|secret| secret.file && secret.name == variable.key);
         }
-        let dependencies: Vec<Dependency<'_>> = self.dependencies(index).collect();
+        let (foreign, notes) = foreign_archives(job, &variables, host);
+        self.actions.extend(notes.into_iter().map(Action::Note));
+        let of_foreign = foreign.iter().map(|(name, id, archive)| Dependency { id: *id, name, archive });
+        let dependencies: Vec<Dependency<'_>> = self.dependencies(index).chain(of_foreign).collect();
         let parts = Parts {
             settings: &self.settings,
             job,
@@ -149,8 +166,13 @@ impl PipelineRun {
         let mut tokens = Vec::new();
         let mut notes = Vec::new();
         for token in &job.id_tokens {
-            // The user's own token counts.
-            if self.settings.pipeline_variables.iter().any(|variable| variable.key == token.name) {
+            if let Some(given) = self.settings.id_tokens.iter().find(|given| given.key == token.name) {
+                tokens.push(given.clone());
+                continue;
+            }
+            // The user's own variable counts.
+            let of_user = self.settings.project_variables.iter().chain(&self.settings.pipeline_variables);
+            if of_user.into_iter().any(|variable| variable.key == token.name) {
                 continue;
             }
             let claims = claims(&self.settings, job, ticket.id, token, variables, now);
@@ -159,10 +181,7 @@ impl PipelineRun {
                 None => (None, "is missing: there is nobody to sign it"),
             };
             tokens.extend(text.map(|text| JobVariable::masked(&token.name, text)));
-            notes.push(format!(
-                "id token {} {note}; --masked-variable {}=… gives another",
-                token.name, token.name
-            ));
+            notes.push(format!("id token {} {note}; --id-token {}=… gives another", token.name, token.name));
         }
         (tokens, notes)
     }
@@ -214,7 +233,11 @@ impl PipelineRun {
     fn project_note(&self, index: usize, project: &str, ticket: &JobTicket, now: SystemTime) -> String {
         let (variables, _) = self.variables_for(index, ticket, now);
         let project = expand::expand(project, &variables);
-        let ends = if self.settings.skip_project_triggers { "skipped" } else { "counted as success" };
+        let ends = if self.settings.skip_project_triggers {
+            "skipped"
+        } else {
+            "counted as success (--strict: skipped)"
+        };
         format!(
             "{}: the pipeline of project {project} is not triggered; the job is {ends}",
             self.nodes[index].job.name
@@ -242,4 +265,40 @@ impl PipelineRun {
             Some(Dependency { id: last.id, name: &node.job.name, archive: last.archive.as_ref()? })
         })
     }
+}
+
+/// Archives of jobs of other pipelines, with the names of these jobs; and what is to be said of those that are not there.
+fn foreign_archives(
+    job: &Job,
+    variables: &[JobVariable],
+    host: &dyn Host,
+) -> (Vec<(String, JobId, ArchiveInfo)>, Vec<String>) {
+    let mut found = Vec::new();
+    let mut notes = Vec::new();
+    for need in job.foreign_needs.iter().filter(|need| need.artifacts) {
+        let expanded = |text: &Option<String>| text.as_ref().map(|text| expand::expand(text, variables));
+        let need = ForeignNeed {
+            project: expanded(&need.project),
+            pipeline: expanded(&need.pipeline),
+            git_ref: expanded(&need.git_ref),
+            job: expand::expand(&need.job, variables),
+            ..need.clone()
+        };
+        if let Some((id, archive)) = host.foreign_archive(&need) {
+            found.push((need.job, id, archive));
+            continue;
+        }
+        let (what, path) = match (&need.project, &need.pipeline) {
+            (Some(project), _) => (format!("needs:project {project}"), project.as_str()),
+            (None, pipeline) => (format!("needs:pipeline {}", pipeline.as_deref().unwrap_or_default()), ""),
+        };
+        notes.push(format!(
+            "{}: {what}, job {name} ({}): not to be had here, the job runs without these artifacts; \
+             --artifacts '{path}:{name}=DIR' supplies them",
+            job.name,
+            need.span,
+            name = need.job
+        ));
+    }
+    (found, notes)
 }

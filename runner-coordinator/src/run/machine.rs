@@ -30,6 +30,8 @@ pub struct PipelineRun {
     pub(super) nodes: Vec<Node>,
     pub(super) graph: Graph,
     pub(super) actions: Vec<Action>,
+    /// Resource groups that were taken from the host.
+    pub(super) held: HashSet<String>,
     canceled: bool,
     /// Something happened since the last `advance`.
     dirty: bool,
@@ -63,6 +65,7 @@ impl PipelineRun {
             stages: pipeline.stages,
             graph,
             actions: Vec::new(),
+            held: HashSet::new(),
             canceled: false,
             dirty: true,
             next_wake: None,

@@ -28,6 +28,8 @@ pub struct Settings {
     pub project_variables: Vec<JobVariable>,
     /// Variables of this pipeline, from the command line: above all others.
     pub pipeline_variables: Vec<JobVariable>,
+    /// Tokens that jobs get in the place of those that their `id_tokens` ask for, by the names of the variables.
+    pub id_tokens: Vec<JobVariable>,
     /// Timeout of jobs that do not give one.
     pub default_timeout: Duration,
     /// How many commits jobs fetch unless `GIT_DEPTH` says otherwise; 0 is all.
@@ -50,6 +52,7 @@ impl Settings {
             release: false,
             project_variables: Vec::new(),
             pipeline_variables: Vec::new(),
+            id_tokens: Vec::new(),
             default_timeout: Duration::from_secs(3600),
             git_depth: 20,
             runner: RunnerFacts::default(),

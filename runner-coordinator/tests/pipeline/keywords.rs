@@ -149,14 +149,10 @@ fn keywords_without_effect_are_counted() {
     let config = config(
         "default: {tags: [t]}\na: {script: x, environment: e}\nb: {script: x, release: {tag_name: t, description: d}, needs: [{project: g/p, job: j, ref: main}]}",
     );
-    assert_eq!(
-        config.notes(),
-        [
-            "ignored: tags (2 jobs)",
-            "ignored: environment (1 job)",
-            "ignored: needs:project and needs:pipeline (1 job)"
-        ]
-    );
+    assert_eq!(config.notes(), ["ignored: tags (2 jobs)", "ignored: environment (1 job)",]);
+    let need = &job(&config, "b").foreign_needs[0];
+    assert_eq!((need.project.as_deref(), need.git_ref.as_deref()), (Some("g/p"), Some("main")));
+    assert_eq!((need.pipeline.as_deref(), need.job.as_str(), need.artifacts), (None, "j", true));
 }
 
 #[test]

@@ -21,6 +21,11 @@ impl Session<'_> {
                 }
                 idle &= !self.report_to_parent(index);
             }
+            for news in self.host.resources.take_news() {
+                self.screen.say(&news);
+            }
+            // Another pipeline may wait for it.
+            idle &= !std::mem::take(&mut self.host.resources.released);
             if idle {
                 return;
             }

@@ -45,6 +45,7 @@ impl Session<'_> {
                 },
                 Some(told) = news.recv() => self.hear(&told),
                 _ = ticks.tick(), if self.screen.is_live() => self.refresh(),
+                () = self.host.resources.freed() => {}
                 () = sleep_until(wake) => {
                     self.runs.iter_mut().filter(|run| run.wake == wake).for_each(|run| run.wake = None);
                 }
@@ -80,6 +81,7 @@ impl Session<'_> {
                 let finished = self.coordinator.job(job, |record| Finished::from(record));
                 let (Some(finished), Some((index, _))) = (finished, self.names.get(&job)) else { return };
                 let index = *index;
+                self.keep_archive(index, job, &finished);
                 self.runs[index].pipeline.finished(job, finished, event.at);
                 self.ended(index, job);
             }
@@ -125,6 +127,14 @@ impl Session<'_> {
         }
     }
 
+    /// Other pipelines of this run may need the archive of a job.
+    fn keep_archive(&mut self, index: usize, job: JobId, finished: &Finished) {
+        let run = &self.runs[index];
+        let (Some(view), Some(archive)) = (run.pipeline.job_of(job), &finished.archive) else { return };
+        let key = (run.facts.pipeline_id, view.job.name.clone());
+        self.host.archives.insert(key, (job, archive.clone()));
+    }
+
     /// Shows what a job has printed since the last time.
     fn show(&mut self, job: JobId) {
         let Some((_, name)) = self.names.get(&job) else { return };
@@ -161,14 +171,27 @@ impl Session<'_> {
         {
             self.notes.push(format!("{name}: environment {environment} is at {url}"));
         }
+        let pages = view.job.pages.clone().filter(|_| last.status == Status::Success);
         self.screen.remark(&name, &text);
+        let mut unpacked = None;
         if let Some(folder) = &self.plan.arguments.artifacts_to
             && let Some(archive) = self.coordinator.artifact(job, "archive")
         {
             let folder = self.plan.surroundings.here.join(folder);
-            if let Err(error) = artifacts::extract(&archive, &folder, &name) {
-                self.notes.push(format!("{name}: the artifacts could not be extracted: {error}"));
+            match artifacts::extract(&archive, &folder, &name) {
+                Ok(folder) => unpacked = Some(folder),
+                Err(error) => {
+                    self.notes.push(format!("{name}: the artifacts could not be extracted: {error}"));
+                }
             }
+        }
+        if let Some(publish) = pages {
+            self.notes.push(match unpacked {
+                Some(folder) => format!("{name}: the pages are in {}", folder.join(publish).display()),
+                None => format!(
+                    "{name}: the pages are not published; --artifacts-to DIR leaves them in DIR/{name}/{publish}"
+                ),
+            });
         }
     }
 
@@ -176,7 +199,8 @@ impl Session<'_> {
         let now = SystemTime::now();
         match wish {
             Wish::Newer(change) => {
-                self.screen.say(&format!("canceling: {change} changed; --watch=finish would wait for the end"));
+                self.screen
+                    .say(&format!("canceling: {change} changed; --watch=finish would wait for the end"));
                 self.runs.iter_mut().for_each(|run| run.pipeline.cancel(now));
             }
             Wish::Cancel => {

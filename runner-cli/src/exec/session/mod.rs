@@ -20,5 +20,5 @@ mod settings;
 mod state;
 
 pub(super) use run::{Plan, run};
-pub(super) use settings::{images, play, settings};
+pub(super) use settings::{images, job_tokens, play, settings};
 pub(super) use state::{Run, Session};

@@ -9,9 +9,11 @@ use runner_core::manager::ManagerHandle;
 use secrecy::SecretSlice;
 
 use super::settings::selection;
-use super::{Plan, Run, Session, images, play, settings};
+use super::{Plan, Run, Session, images, job_tokens, play, settings};
 use crate::exec::host::LocalHost;
 use crate::exec::outside::Outside;
+use crate::exec::resources::Resources;
+use crate::exec::supplied::Supplied;
 use crate::exec::variables::{self, Given};
 use crate::exec::{ExecError, compile, terminal};
 
@@ -48,7 +50,14 @@ impl<'a> Session<'a> {
         served.publish(checkout, &[folder.pipeline], &sources.commit.ref_path(), &facts.sha)?;
         let key =
             uuid::Uuid::new_v4().as_bytes().iter().chain(uuid::Uuid::new_v4().as_bytes()).copied().collect();
+        let path = facts.remote.as_ref().map(|remote| remote.path.clone());
+        let supplied = &arguments.artifacts;
+        let here = &plan.surroundings.here;
         let host = LocalHost {
+            supplied: Supplied::new(supplied, here, path.as_deref(), folder, &server.handle())?,
+            path,
+            archives: HashMap::new(),
+            resources: Resources::new(folder.project()),
             coordinator: server.handle(),
             git: git.clone(),
             sha: facts.sha.clone(),
@@ -60,6 +69,7 @@ impl<'a> Session<'a> {
         settings.play = play(arguments, "");
         let pipeline = PipelineRun::new(pipeline, settings)?;
         notes.extend(images(&pipeline, arguments.strict_image)?);
+        notes.extend(job_tokens(&pipeline, &given));
         let screen = terminal::screen(arguments, pipeline.jobs().map(|view| view.job.name.as_str()));
         Ok(Self {
             plan,

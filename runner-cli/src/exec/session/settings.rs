@@ -1,5 +1,6 @@
 //! What of the arguments concerns a pipeline itself.
 
+use runner_coordinator::pipeline::{Job, Work};
 use runner_coordinator::run::{Facts, PipelineRun, Play, RunnerFacts, Selection, Settings};
 
 use crate::args::ExecArgs;
@@ -11,6 +12,8 @@ pub(in crate::exec) fn settings(facts: Facts, arguments: &ExecArgs, given: &Give
     let mut settings = Settings::new(facts);
     settings.no_delay = arguments.no_delay;
     settings.release = arguments.release;
+    settings.skip_project_triggers = arguments.strict;
+    settings.id_tokens.clone_from(&given.id_tokens);
     settings.project_variables.clone_from(&given.project);
     settings.pipeline_variables.clone_from(&given.pipeline);
     settings.runner = RunnerFacts { description: runner::NAME.to_owned(), ..RunnerFacts::default() };
@@ -35,6 +38,29 @@ pub(in crate::exec) fn images(pipeline: &PipelineRun, strict: bool) -> Result<Op
     Ok(Some(format!(
         "ignored: image and services ({jobs}): scripts run on this machine; --strict-image refuses that"
     )))
+}
+
+/// What is said about jobs of the run that use the job's token: only this run knows it.
+pub(in crate::exec) fn job_tokens(pipeline: &PipelineRun, given: &Given) -> Vec<String> {
+    let is_given =
+        |name: &str| given.project.iter().chain(&given.pipeline).any(|variable| variable.key == name);
+    let note = |name: &str| {
+        let uses = |job: &&Job| match &job.work {
+            Work::Script { before_script, script, after_script } => {
+                before_script.iter().chain(script).chain(after_script).any(|line| line.contains(name))
+            }
+            Work::Trigger(_) => false,
+        };
+        let mut jobs = pipeline.jobs().map(|view| view.job).filter(uses);
+        let (first, more) = (&jobs.next()?.name, jobs.count());
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        Some(format!(
+            "{name} (used by {first}{more}) is known to this run alone, no server takes it; --masked-variable {name}=… gives \
+             another"
+        ))
+    };
+    let names = ["CI_JOB_TOKEN", "CI_REGISTRY_PASSWORD"];
+    names.into_iter().filter(|name| !is_given(name)).filter_map(note).collect()
 }
 
 pub(super) fn selection(arguments: &ExecArgs) -> Selection {

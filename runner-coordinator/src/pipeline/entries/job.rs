@@ -178,7 +178,7 @@ fn fill(check: &mut Check, name: &str, map: &Map, location: &str, inherited: Inh
         job.release = server::release(check, node, &format!("{location}:release"));
     }
     if let Some(publish) = server::pages(check, name, map, location) {
-        check.ignore("pages");
+        job.pages = Some(publish.clone());
         let artifacts = job.artifacts.get_or_insert_with(Artifacts::default);
         if !artifacts.paths.contains(&publish) {
             artifacts.paths.push(publish);
@@ -279,9 +279,6 @@ fn common(
     let rules =
         map.get("rules").map(|node| parse_rules(check, node, &format!("{location}:rules"), RulesOf::Job));
     let (only, except) = policies(check, map, &location, rules.is_some(), around);
-    if needs.as_ref().is_some_and(|needs| needs.foreign) {
-        check.ignore("needs:project and needs:pipeline");
-    }
     let environment =
         map.get("environment").and_then(|node| environment(check, node, &format!("{location}:environment")));
     if environment.is_some() {
@@ -305,6 +302,7 @@ fn common(
             resource_group: check.text(map, "resource_group", &location),
             environment,
             manual_confirmation: check.text(map, "manual_confirmation", &location),
+            foreign_needs: needs.as_ref().map(|needs| needs.foreign.clone()).unwrap_or_default(),
             span: entry.key_span.clone(),
             ..Job::new(name, check.text(map, stage_key, &location).unwrap_or_else(|| "test".to_owned()), work)
         },

@@ -4,8 +4,9 @@ use indexmap::IndexMap;
 
 use super::super::check::{Check, flatten};
 use super::super::error::CompileError;
+use super::super::job::ForeignNeed;
 use super::super::span::Span;
-use super::super::yaml::Node;
+use super::super::yaml::{Map, Node};
 use super::parallel::matrix_entries;
 
 /// Most entries of one job.
@@ -15,8 +16,8 @@ const MAX_NEEDS: usize = 50;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Needs {
     pub(crate) jobs: Vec<NeedSpec>,
-    /// Whether there are entries that name jobs of other pipelines or projects.
-    pub(crate) foreign: bool,
+    /// Jobs of other pipelines or projects.
+    pub(crate) foreign: Vec<ForeignNeed>,
     /// `needs: {pipeline: …}` of a bridge: takes over the status of another pipeline.
     pub(crate) bridge: bool,
     /// The project whose pipeline that is.
@@ -91,7 +92,7 @@ fn need(check: &mut Check, item: &Node, location: &str, needs: &mut Needs) {
     };
     if map.get("project").is_some() {
         check.hash(item, &location, &["project", "ref", "job", "artifacts", "optional"]);
-        needs.foreign = true;
+        needs.foreign.extend(foreign(check, item, map, &location));
         return;
     }
     if map.get("pipeline").is_some() {
@@ -99,8 +100,9 @@ fn need(check: &mut Check, item: &Node, location: &str, needs: &mut Needs) {
         if map.get("job").is_none() {
             needs.bridge = true;
             needs.upstream = check.text(map, "pipeline", &location);
+        } else {
+            needs.foreign.extend(foreign(check, item, map, &location));
         }
-        needs.foreign = true;
         return;
     }
     check.hash(item, &location, &["job", "artifacts", "optional", "parallel"]);
@@ -118,6 +120,20 @@ fn need(check: &mut Check, item: &Node, location: &str, needs: &mut Needs) {
         matrix: map.get("parallel").and_then(|node| instances(check, node, &format!("{location}:parallel"))),
         span: item.span.clone(),
     });
+}
+
+/// A job of another project, or of another pipeline of this one.
+fn foreign(check: &mut Check, item: &Node, map: &Map, location: &str) -> Option<ForeignNeed> {
+    let mut text = |key: &str| map.get(key).is_some().then(|| check.text(map, key, location)).flatten();
+    let (project, pipeline, git_ref) = (text("project"), text("pipeline"), text("ref"));
+    Some(ForeignNeed {
+        project,
+        pipeline,
+        git_ref,
+        job: text("job")?,
+        artifacts: check.flag(map, "artifacts", location).unwrap_or(true),
+        span: item.span.clone(),
+    })
 }
 
 fn instances(check: &mut Check, node: &Node, location: &str) -> Option<Vec<IndexMap<String, String>>> {
