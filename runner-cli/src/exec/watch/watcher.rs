@@ -129,23 +129,13 @@ impl Shared {
                 return true;
             }
             match path.strip_prefix(root) {
-                Ok(relative) if !is_of_git(relative) && !self.marker.is_own(path) => inside.push(relative),
+                Ok(relative) if !is_of_git(relative) && !self.marker.is_own(path) => {
+                    inside.push(path.clone())
+                }
                 _ => {}
             }
         }
-        let mut input = Vec::new();
-        for path in &inside {
-            use std::os::unix::ffi::OsStrExt;
-            input.extend_from_slice(path.as_os_str().as_bytes());
-            input.push(0);
-        }
-        if input.is_empty() {
-            return false;
-        }
-        // It fails when none is ignored.
-        let ignored = Git::new(root).output(&["check-ignore", "-z", "--stdin"], &input).unwrap_or_default();
-        let ignored = ignored.split(|byte| *byte == 0).filter(|name| !name.is_empty()).count();
-        ignored < inside.len()
+        folders::ignored(&Git::new(root), root, &inside).len() < inside.len()
     }
 }
 
