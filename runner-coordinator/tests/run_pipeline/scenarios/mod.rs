@@ -3,6 +3,7 @@
 use runner_coordinator::run::Outcome;
 
 mod artifacts;
+mod elsewhere;
 mod graph;
 mod server;
 mod tries;
