@@ -130,7 +130,7 @@ impl Shared {
             }
             match path.strip_prefix(root) {
                 Ok(relative) if !is_of_git(relative) && !self.marker.is_own(path) => {
-                    inside.push(path.clone())
+                    inside.push(path.clone());
                 }
                 _ => {}
             }
