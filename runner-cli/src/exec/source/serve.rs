@@ -26,12 +26,12 @@ impl Served {
             format => (1, format!("[extensions]\n\tobjectformat = {format}\n")),
         };
         let served = Self { folder: folder.to_owned() };
-        // Jobs may ask for any commit, as they may at GitLab.
+        // Jobs may ask for any commit, as they may at GitLab. What they fetch stays on this machine: packing is only in the way.
         served.write(
             "config",
             format!(
                 "[core]\n\trepositoryformatversion = {version}\n\tfilemode = true\n\tbare = true\n{extensions}\
-                 [uploadpack]\n\tallowAnySHA1InWant = true\n"
+                 [uploadpack]\n\tallowAnySHA1InWant = true\n[pack]\n\tcompression = 0\n"
             ),
         )?;
         served.write("HEAD", "ref: refs/heads/main\n")?;

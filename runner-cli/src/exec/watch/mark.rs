@@ -93,7 +93,7 @@ impl Marker {
         Ok(Mark {
             tree,
             head: checkout.head,
-            branch: self.git.maybe(&["symbolic-ref", "--quiet", "--short", "HEAD"]),
+            branch: checkout.branch,
             beside: self.beside.iter().map(|path| digest(path)).collect(),
         })
     }
