@@ -25,6 +25,7 @@ impl PipelineRun {
         let holds = |node: &&Node| !node.ready && node.is_on_runner();
         let mut taken: HashSet<String> =
             self.nodes.iter().filter(holds).filter_map(|node| node.resource.clone()).collect();
+        self.refused = false;
         self.held.retain(|group| {
             let is_held = taken.contains(group);
             if !is_held {
@@ -37,11 +38,13 @@ impl PipelineRun {
                 continue;
             }
             let resource = self.resource_of(index);
-            if let Some(group) = &resource
-                && (taken.contains(group) || !host.take_resource(group, &self.nodes[index].job.name))
-            {
-                self.nodes[index].status = Status::WaitingForResource;
-                continue;
+            if let Some(group) = &resource {
+                let is_ours = taken.contains(group);
+                if is_ours || !host.take_resource(group, &self.nodes[index].job.name) {
+                    self.refused |= !is_ours;
+                    self.nodes[index].status = Status::WaitingForResource;
+                    continue;
+                }
             }
             self.nodes[index].resource.clone_from(&resource);
             self.launch(index, now, host);

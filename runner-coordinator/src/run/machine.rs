@@ -32,6 +32,8 @@ pub struct PipelineRun {
     pub(super) actions: Vec<Action>,
     /// Resource groups that were taken from the host.
     pub(super) held: HashSet<String>,
+    /// The host refused a resource group, and only it knows when that is free again.
+    pub(super) refused: bool,
     canceled: bool,
     /// Something happened since the last `advance`.
     dirty: bool,
@@ -66,6 +68,7 @@ impl PipelineRun {
             graph,
             actions: Vec::new(),
             held: HashSet::new(),
+            refused: false,
             canceled: false,
             dirty: true,
             next_wake: None,
@@ -79,7 +82,7 @@ impl PipelineRun {
     /// Idempotent: called again without news it returns nothing.
     pub fn advance(&mut self, now: SystemTime, host: &mut dyn Host) -> Vec<Action> {
         // Hosts ask whenever anything happens, and most of it is output.
-        if !self.dirty && self.next_wake.is_none_or(|wake| wake > now) {
+        if !self.dirty && !self.refused && self.next_wake.is_none_or(|wake| wake > now) {
             return std::mem::take(&mut self.actions);
         }
         loop {
