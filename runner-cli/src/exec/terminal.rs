@@ -33,9 +33,10 @@ pub(super) fn screen<'a>(arguments: &ExecArgs, names: impl IntoIterator<Item = &
     }
 }
 
-/// Whether to ask which manual jobs to play: somebody sits at a terminal, and no argument has answered that.
+/// Whether to ask which manual jobs to play: somebody sits at a terminal, and no argument has answered that. Who watches wants to
+/// go on working: there only `--manual` plays jobs.
 pub(super) fn asks(arguments: &ExecArgs) -> bool {
-    let answered = arguments.no_input || !arguments.manual.is_empty();
+    let answered = arguments.no_input || arguments.watch.is_some() || !arguments.manual.is_empty();
     !answered && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 

@@ -32,7 +32,7 @@ impl Session<'_> {
             self.act();
             if let Some(outcome) = self.outcome() {
                 self.screen.rest();
-                if outcome == Outcome::Canceled || !self.play_what_is_wanted(&mut stop).await {
+                if outcome == Outcome::Canceled || !self.play_what_is_wanted(stop).await {
                     return Some(outcome);
                 }
                 continue;

@@ -94,14 +94,15 @@ impl Checkout {
             Err(error) => return Err(why_not(folder, error)),
         };
         let lines: Vec<&str> = answer.lines().collect();
-        let [bare, inside, up, object_format, shallow, index, objects, cut, head, tree, name] = lines[..]
+        // Without a working tree there is no answer to where its root is.
+        if lines.iter().take(2).any(|answer| *answer == "true") {
+            return Err(SourceError::Bare(folder.to_owned()));
+        }
+        let [_bare, _inside, up, object_format, shallow, index, objects, cut, head, tree, name] = lines[..]
         else {
             let said = format!("its answer is not understood: {answer:?}");
             return Err(SourceError::Refused { folder: folder.to_owned(), said });
         };
-        if bare == "true" || inside == "true" {
-            return Err(SourceError::Bare(folder.to_owned()));
-        }
         let up = real.join(up);
         let root = up.canonicalize().unwrap_or(up);
         Ok(Self {
