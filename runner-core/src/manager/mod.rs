@@ -23,7 +23,6 @@ mod requests;
 mod resolve;
 mod runner;
 mod shared;
-mod slots;
 mod writing;
 
 pub use builder::{ManagerBuilder, RunnerEntry};

@@ -1,6 +1,6 @@
 //! Asking for jobs.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use runner_api::{Job, JobAnswer, JobRequest, RunnerCredentials, SessionInfo, UnreadableJob};
@@ -11,7 +11,6 @@ use super::permits::Permits;
 use super::requests::Shown;
 use super::runner::Runner;
 use super::shared::{self, Shared};
-use super::slots::SlotLease;
 use crate::errors::chain;
 use crate::executor::{AcquireError, Capacity, Cause, EnvironmentError, JobKey, Reservation};
 use crate::journal::{Assignment, ClientCertificate, FORMAT_VERSION, JournalError, Terms};
@@ -271,19 +270,20 @@ async fn accept(
         reservation,
         control,
         session: session.map(|session| JobSession::begin(session, &key)),
+        lease: Mutex::new(Some(lease)),
     };
-    shared.spawn(key, listed, live(Arc::clone(runner), task, lease, permits));
+    shared.spawn(key, listed, live(Arc::clone(runner), task, permits));
     runner.answered();
     Pause::None
 }
 
 /// The task of a job: runs it, then gives back what it held.
-async fn live(runner: Arc<Runner>, mut task: JobTask, lease: SlotLease, permits: Permits) {
+async fn live(runner: Arc<Runner>, mut task: JobTask, permits: Permits) {
     if let Err(panic) = guarded(run_job(&task)).await {
         tracing::error!(job = %task.assignment.key, %panic, "the task of a job panicked; its end is reported by the next start");
     }
     drop(task.session.take());
-    give_back(&runner, &task.assignment.key, Some(task.reservation), (lease, permits)).await;
+    give_back(&runner, &task.assignment.key, Some(task.reservation), (task.lease, permits)).await;
 }
 
 /// Gives back what a job held.

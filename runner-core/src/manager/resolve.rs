@@ -1,6 +1,6 @@
 //! What an earlier process left is resolved before anything new is taken.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -120,6 +120,7 @@ async fn entry(
             reservation: reservation.unwrap_or_else(|| Reservation::new("an earlier process")),
             control,
             session: None,
+            lease: Mutex::new(Some(lease)),
         };
         let job = async {
             if let Err(panic) = guarded(resolve_job(&task, progress, settled)).await {
@@ -131,7 +132,7 @@ async fn entry(
             None => job.await,
         }
         let reservation = Some(task.reservation).filter(|_| is_reserved);
-        give_back(&runner, &key, reservation, lease).await;
+        give_back(&runner, &key, reservation, task.lease).await;
     });
     settles
 }

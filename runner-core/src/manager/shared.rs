@@ -8,11 +8,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::common::Common;
-use super::slots::SlotTable;
 use super::writing::Writing;
 use crate::executor::JobKey;
 use crate::journal::CancelState;
-use crate::run::JobControl;
+use crate::run::{JobControl, SlotTable};
 use crate::task::Spawner;
 
 #[derive(Debug)]

@@ -1,12 +1,13 @@
 //! What the task of one job works with.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use runner_api::{Client, Job, JobClient};
 
 use super::JobControl;
 use super::limits::LONGEST;
+use super::slots::SlotLease;
 use crate::executor::{JobContext, JobKey, Provider, Reservation};
 use crate::journal::{Assignment, Journal, Progress};
 use crate::observe::{Event, Happening, Observer};
@@ -65,6 +66,8 @@ pub(crate) struct JobTask {
     /// Where users reach it, if there is such a place.
     pub(crate) session: Option<JobSession>,
     pub(crate) tls: TlsFiles,
+    /// The job's numbers, as long as it is in its place.
+    pub(crate) lease: Mutex<Option<SlotLease>>,
 }
 
 impl JobTask {
@@ -91,6 +94,12 @@ impl JobTask {
             slots: self.assignment.slots,
             timeout: self.timeout(),
         }
+    }
+
+    /// Gives the job's numbers back: nothing of it is in the folders that they name any more. Another job may be waiting for the news of
+    /// this one's end, and shall find the folders free.
+    pub(super) fn leave_place(&self) {
+        self.lease.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Whether another process can go on with the job: its entry says on which terms it was accepted.

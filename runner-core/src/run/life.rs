@@ -102,6 +102,7 @@ async fn in_environment(
     // Before the place is gone: after that nobody could tell any more how the job went.
     record.update(|progress| progress.outcome = Some(JobOutcome { failure }));
     clean_up(environment.as_ref(), &task.assignment.key, CleanupReason::JobEnded).await;
+    task.leave_place();
     lived
 }
 

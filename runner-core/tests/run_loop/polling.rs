@@ -436,6 +436,25 @@ async fn scenario_97_jobs_get_the_lowest_free_numbers() {
     rig.end().await;
 }
 
+/// GitLab gives out the next job with the news of an end: it finds the folders of the job before it, and whatever names them.
+#[tokio::test(start_paused = true)]
+async fn numbers_are_free_before_the_end_is_told() {
+    let rig = Rig::in_process();
+    rig.gitlab.fault("update_job:2-9:500");
+    let fake = Fake::new();
+    let running = rig.start(fake.clone());
+    let first = rig.gitlab.enqueue(Payload::new(["true"]));
+    rig.gitlab.shows(first, "Job succeeded").await;
+    let second = rig.gitlab.enqueue(Payload::new(["true"]));
+    rig.gitlab.shows(second, "step_script").await;
+    assert_eq!(rig.gitlab.state(first), JobState::Running);
+    assert!(fake.script("step_script").contains("CI_CONCURRENT_ID=0"), "{}", fake.script("step_script"));
+    rig.gitlab.finished(first).await;
+    rig.gitlab.finished(second).await;
+    running.drain().await;
+    rig.end().await;
+}
+
 /// The order of what GitLab sees: with room for one job the next one is taken after the end of the first one.
 #[tokio::test(start_paused = true)]
 async fn one_place_is_used_by_one_job_at_a_time() {
