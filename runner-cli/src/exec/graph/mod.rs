@@ -3,6 +3,7 @@
 //! Jobs without `needs` wait for all earlier stages; that is what the columns say, so only `needs` are drawn.
 
 mod mermaid;
+mod route;
 mod svg;
 mod text;
 

@@ -6,14 +6,15 @@ use std::fmt::Write;
 use runner_coordinator::run::Status;
 use unicode_width::UnicodeWidthStr;
 
+use super::route::{Lane, Place, route};
 use super::{Graph, Node};
 
 /// Lengths in pixels.
 const MARGIN: usize = 20;
 const HEAD: usize = 30;
-const BOX: usize = 32;
-const ROW: usize = 46;
-const GAP: usize = 90;
+pub(super) const BOX: usize = 32;
+pub(super) const ROW: usize = 46;
+pub(super) const GAP: usize = 90;
 const NARROWEST: usize = 90;
 /// Width of a column of text, generously.
 const LETTER: usize = 8;
@@ -30,27 +31,20 @@ const STYLE: &str = "\
 .g rect{fill:var(--box);stroke:var(--line);stroke-width:1.5}.g path{fill:none;stroke:var(--line);stroke-width:1.5}.g .tip{fill:var(--line);stroke:none}\
 .g .good{stroke:var(--good)}.g .bad{stroke:var(--bad)}.g .warn{stroke:var(--warn)}.g .faint{stroke-dasharray:4 3}";
 
-#[derive(Clone, Copy)]
-struct Place {
-    x: usize,
-    y: usize,
-    width: usize,
-}
-
 /// The picture. Boxes of jobs link to `#job-N`, N being the job's [index](Node::index).
 pub(crate) fn svg(graph: &Graph) -> String {
     let mut places: HashMap<&str, Place> = HashMap::new();
     let (mut x, mut height) = (MARGIN, 0);
-    let mut heads = Vec::new();
-    for column in &graph.columns {
+    let mut lanes = Vec::new();
+    for (at, column) in graph.columns.iter().enumerate() {
         let names = column.nodes.iter().map(|node| label(node).width() * LETTER + 2 * PADDING);
         let remarks = column.nodes.iter().map(|node| node.remarks.join(", ").width() * SMALL_LETTER + 8);
         let stage = column.stage.width() * LETTER;
         let width = names.chain(remarks).chain([stage, NARROWEST]).max().unwrap_or_default();
-        heads.push((x, column.stage.as_str()));
+        lanes.push(Lane { x, width, top: MARGIN + HEAD, boxes: column.nodes.len() });
         for (row, node) in column.nodes.iter().enumerate() {
             let y = MARGIN + HEAD + row * ROW;
-            places.insert(&node.name, Place { x, y, width });
+            places.insert(&node.name, Place { column: at, x, y, width });
             height = height.max(y + BOX + REMARK);
         }
         x += width + GAP;
@@ -63,14 +57,14 @@ pub(crate) fn svg(graph: &Graph) -> String {
          <path class=\"tip\" d=\"M0 0L8 4L0 8z\"/></marker></defs>\n"
     );
     // Writing to a string cannot fail.
-    for (x, stage) in heads {
-        let _ =
-            writeln!(text, "<text class=\"stage\" x=\"{x}\" y=\"{}\">{}</text>", MARGIN + 8, escaped(stage));
+    for (Lane { x, .. }, column) in lanes.iter().zip(&graph.columns) {
+        let (y, stage) = (MARGIN + 8, escaped(&column.stage));
+        let _ = writeln!(text, "<text class=\"stage\" x=\"{x}\" y=\"{y}\">{stage}</text>");
     }
     for node in graph.nodes() {
         let Some(to) = places.get(node.name.as_str()) else { continue };
         for from in node.needs.iter().flatten().filter_map(|need| places.get(need.as_str())) {
-            let _ = writeln!(text, "<path marker-end=\"url(#tip)\" d=\"{}\"/>", arrow(*from, *to));
+            let _ = writeln!(text, "<path marker-end=\"url(#tip)\" d=\"{}\"/>", route(*from, *to, &lanes));
         }
     }
     for node in graph.nodes() {
@@ -82,7 +76,7 @@ pub(crate) fn svg(graph: &Graph) -> String {
     text
 }
 
-fn draw(text: &mut String, node: &Node, Place { x, y, width }: Place) {
+fn draw(text: &mut String, node: &Node, Place { x, y, width, .. }: Place) {
     let class = node.status.map(|(status, allowed)| class(status, allowed)).unwrap_or_default();
     let title = match node.status {
         Some((Status::Failed, true)) => format!("{}: failed, allowed", node.name),
@@ -119,18 +113,6 @@ fn label(node: &Node) -> String {
         _ => "",
     };
     format!("{sign}{}", node.name)
-}
-
-/// From the right side of a box to the left side of another; within a stage, around the right side.
-fn arrow(from: Place, to: Place) -> String {
-    let (x1, y1) = (from.x + from.width, from.y + BOX / 2);
-    let (x2, y2) = (to.x, to.y + BOX / 2);
-    if x2 > x1 {
-        let bend = (x2 - x1) / 2;
-        return format!("M{x1} {y1}C{} {y1} {} {y2} {x2} {y2}", x1 + bend, x2 - bend);
-    }
-    let (right, out) = (to.x + to.width, GAP / 2);
-    format!("M{x1} {y1}C{} {y1} {} {y2} {right} {y2}", x1 + out, right + out)
 }
 
 /// How a status is coloured, as the name of a CSS class.
