@@ -4,6 +4,7 @@
 
 mod exec;
 mod full_disk;
+mod gallery;
 mod process;
 mod run;
 mod runners;
