@@ -295,6 +295,9 @@ impl Maker<'_> {
 fuzz_target!(|data: &[u8]| {
     let mut maker = Maker(Unstructured::new(data));
     let texts = FILES.map(|name| (name.to_owned(), maker.file(name == ROOT)));
+    if std::env::var_os("SHOW_FILES").is_some() {
+        texts.iter().for_each(|(name, text)| eprintln!("#file {name}\n{text}"));
+    }
     let length = texts.iter().map(|(_, text)| text.len()).sum();
     let files = Files(texts.into_iter().collect());
     let Some(pipeline) = world::pipeline(&files, length, maker.one_in(2)) else { return };

@@ -143,6 +143,10 @@ use crate::support::{ROOT, config, error, errors, push, try_files};
     "1:1: a job: on_stop job b is not defined"
 )]
 #[case::environment("a: {script: x, environment: {url: e}}", "1:29: jobs:a:environment name can't be blank")]
+#[case::changes_of_only(
+    "a: {script: x, only: {changes: {paths: [x]}}}",
+    "1:32: jobs:a:only changes should be an array of strings"
+)]
 #[case::coverage(
     "a: {script: x, coverage: 'x'}",
     "1:26: jobs:a:coverage config must be a regular expression with re2 syntax"

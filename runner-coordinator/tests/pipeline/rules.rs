@@ -67,6 +67,10 @@ fn only_by_variables_and_changes() {
     assert!(takes_part("only: {changes: ['docs/*']}", &facts));
     assert!(!takes_part("only: {changes: ['src/*']}", &facts));
     assert!(!takes_part("except: {changes: ['docs/*']}", &facts));
+    // Children of a push compare what the push changed.
+    facts.source = "parent_pipeline".to_owned();
+    assert!(!takes_part("only: {changes: ['src/*']}", &facts));
+    facts.source = "push".to_owned();
     // All keys of `only` must hold.
     assert!(!takes_part("only: {changes: ['docs/*'], refs: [tags]}", &facts));
     // The default refs are merged in.
@@ -77,6 +81,96 @@ fn only_by_variables_and_changes() {
     facts.source = "schedule".to_owned();
     assert!(takes_part("only: {changes: ['src/*']}", &facts));
     assert!(!takes_part("except: {changes: ['src/*']}", &facts));
+}
+
+/// `only` and `except` once more: each entry of `refs` against what is known, and how the keys go together.
+#[test]
+fn only_and_except_against_the_table() {
+    const ENTRIES: [&str; 16] = [
+        "branches",
+        "tags",
+        "merge_requests",
+        "pushes",
+        "schedules",
+        "web",
+        "api",
+        "triggers",
+        "pipelines",
+        "push",
+        "main",
+        "v1.0",
+        "/^v\\\\d/",
+        "/MAIN|EAT/i",
+        "main@group/project",
+        "/./@other/project",
+    ];
+    let is_listed = |entry: &str, facts: &Facts| match entry {
+        "branches" => facts.ref_kind == RefKind::Branch,
+        "tags" => facts.ref_kind == RefKind::Tag,
+        "merge_requests" => facts.source == "merge_request_event",
+        "pushes" | "push" => facts.source == "push",
+        "schedules" | "web" | "api" | "triggers" | "pipelines" => {
+            facts.source == entry || facts.source == entry.trim_end_matches('s')
+        }
+        _ if facts.ref_kind == RefKind::MergeRequest => false,
+        "main" | "main@group/project" => facts.ref_name == "main",
+        "v1.0" => facts.ref_name == "v1.0",
+        "/./@other/project" => false,
+        pattern if pattern.contains("EAT") => {
+            facts.ref_name.contains("main") || facts.ref_name.contains("eat")
+        }
+        _ => facts.ref_name == "v1.0",
+    };
+    let mut all = Vec::new();
+    for (kind, source, name) in [
+        (RefKind::Branch, "push", "main"),
+        (RefKind::Branch, "push", "feature"),
+        (RefKind::Branch, "schedule", "main"),
+        (RefKind::Branch, "web", "v1.0"),
+        (RefKind::Branch, "trigger", "main"),
+        (RefKind::Branch, "pipeline", "feature"),
+        (RefKind::Branch, "parent_pipeline", "main"),
+        (RefKind::Tag, "push", "v1.0"),
+        (RefKind::Tag, "api", "main"),
+        (RefKind::MergeRequest, "merge_request_event", "main"),
+    ] {
+        all.push(facts(source, kind, name));
+    }
+    let lists = |entry: &str, other: &str| format!("['{entry}', '{other}']").replace("\\\\", "\\");
+    for facts in &all {
+        let default = is_listed("branches", facts) || is_listed("tags", facts);
+        for entry in ENTRIES {
+            let listed = is_listed(entry, facts) || is_listed("tags", facts);
+            let list = lists(entry, "tags");
+            for (keywords, expected) in [
+                (format!("only: {list}"), listed),
+                (format!("only: {{refs: {list}}}"), listed),
+                (format!("except: {list}"), default && !listed),
+                (
+                    format!("only: [branches, merge_requests], except: {{refs: {list}}}"),
+                    facts.ref_kind != RefKind::Tag && !listed,
+                ),
+                (format!("only: {{refs: {list}, variables: [$CI]}}"), listed),
+                (format!("only: {{refs: {list}, variables: [$NOTHING]}}"), false),
+                (format!("except: {{refs: {list}, variables: [$NOTHING]}}"), default && !listed),
+                (format!("except: {{refs: {list}, variables: [$NOTHING, $CI]}}"), false),
+                ("only: {variables: [$CI]}".to_owned(), default),
+                ("only: {kubernetes: active}".to_owned(), false),
+                ("except: {kubernetes: active}".to_owned(), default),
+            ] {
+                let seen = format!("{keywords} {} {:?} {}", facts.source, facts.ref_kind, facts.ref_name);
+                assert_eq!(takes_part(&keywords, facts), expected, "{seen}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_cluster_is_missed_aloud() {
+    let pipeline =
+        pipeline("j: {script: x, except: {kubernetes: active}}\nk: {script: x, only: {kubernetes: active}}");
+    assert_eq!(pipeline.jobs.len(), 1);
+    assert_eq!(pipeline.notes, ["`kubernetes: active` is taken as false: no cluster is connected here"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::io;
 
 use runner_coordinator::pipeline::{Context, Facts, Pipeline, ProjectFiles, compile};
-use runner_coordinator::run::Outcome;
+use runner_coordinator::run::{Finished, Outcome, Status};
 
 use crate::support::{Driver, entry, facts, settings, value};
 
@@ -59,6 +59,77 @@ fn scenario_33_expand_false_from_file_to_payload() {
     assert_eq!((value(payload, "A"), value(payload, "C")), (Some("$B"), Some("$A")));
     assert_eq!(entry(payload, "A").unwrap()["raw"], true);
     assert_eq!(entry(payload, "C").unwrap().get("raw"), None);
+}
+
+#[test]
+fn scenario_43_a_rule_that_allows_every_failure() {
+    for (rules, exit_code, expected) in [
+        ("[{allow_failure: true}]", 5, Outcome::Success { warnings: true }),
+        ("[{allow_failure: true}]", 3, Outcome::Success { warnings: true }),
+        ("[{allow_failure: false}]", 3, Outcome::Failed),
+        ("[{when: on_success}]", 3, Outcome::Success { warnings: true }),
+        ("[{when: on_success}]", 5, Outcome::Failed),
+    ] {
+        let mut driver =
+            driver(&format!("a: {{script: x, allow_failure: {{exit_codes: 3}}, rules: {rules}}}"));
+        driver.finish("a", Finished::script_failed(exit_code));
+        assert_eq!(driver.outcome(), Some(expected), "{rules} {exit_code}");
+    }
+    let mut driver = driver("a: {script: x, allow_failure: {exit_codes: 3}, rules: [{allow_failure: true}]}");
+    driver.finish("a", Finished::failed("runner_system_failure"));
+    assert_eq!(driver.outcome(), Some(Outcome::Success { warnings: true }), "without an exit code, too");
+}
+
+#[test]
+fn scenario_55_a_need_waits_for_all_instances() {
+    let mut driver = driver(
+        "p: {stage: build, script: x, parallel: 2}\nq: {stage: build, script: x, parallel: {matrix: [{A: [x, y], B: [1, 2]}]}}\nc: {script: x, needs: [p]}",
+    );
+    for (number, name) in ["q: [x, 1]", "q: [x, 2]", "q: [y, 1]", "q: [y, 2]"].into_iter().enumerate() {
+        let payload = driver.payload(name);
+        assert_eq!(value(payload, "CI_NODE_INDEX"), Some(format!("{}", number + 1).as_str()));
+        assert_eq!(value(payload, "CI_NODE_TOTAL"), Some("4"));
+        assert_eq!(value(payload, "CI_JOB_NAME"), Some(name));
+        assert_eq!(value(payload, "A"), Some(&name[4..5]));
+        assert_eq!(value(payload, "B"), Some(&name[7..8]));
+    }
+    assert_eq!(driver.status("c"), Status::Created);
+    driver.succeed("p 2/2");
+    assert_eq!(driver.status("c"), Status::Created, "p 1/2 is not done");
+    driver.succeed("p 1/2");
+    assert_eq!(driver.status("c"), Status::Pending, "q does not matter");
+}
+
+#[test]
+fn scenario_57_reports_from_the_file() {
+    let mut driver = driver(
+        "a:\n  stage: build\n  script: x\n  artifacts:\n    reports: {junit: j.xml, dotenv: v.env, coverage_report: {coverage_format: cobertura, path: c.xml}}\nb: {script: x, variables: {X: yaml}}\n",
+    );
+    let artifacts = driver.payload("a")["artifacts"].as_array().unwrap();
+    let entries: Vec<[&str; 5]> = artifacts
+        .iter()
+        .map(|entry| {
+            ["artifact_type", "artifact_format", "name", "when"]
+                .map(|key| entry[key].as_str().unwrap())
+                .into_iter()
+                .chain([entry["paths"][0].as_str().unwrap()])
+                .collect::<Vec<_>>()
+                .try_into()
+                .unwrap()
+        })
+        .collect();
+    assert_eq!(
+        entries,
+        [
+            ["junit", "gzip", "junit.xml", "always", "j.xml"],
+            ["dotenv", "gzip", ".env", "always", "v.env"],
+            ["cobertura", "gzip", "cobertura-coverage.xml", "always", "c.xml"],
+        ]
+    );
+    let dotenv = vec![("X".to_owned(), "report".to_owned())];
+    driver.finish("a", Finished { dotenv, ..Finished::success() });
+    assert_eq!(value(driver.payload("b"), "X"), Some("report"));
+    assert_eq!(driver.payload("b")["dependencies"], serde_json::json!([]), "there is no archive");
 }
 
 #[test]
@@ -124,7 +195,7 @@ later:
     driver.succeed("compile");
     assert_eq!(value(driver.payload("unit: [linux]"), "OS"), Some("linux"));
     assert_eq!(value(driver.payload("unit: [linux]"), "CI_NODE_TOTAL"), Some("2"));
-    driver.finish("unit: [linux]", runner_coordinator::run::Finished::script_failed(3));
+    driver.finish("unit: [linux]", Finished::script_failed(3));
     assert_eq!(value(driver.payload("later"), "CI_ENVIRONMENT_NAME"), Some("review/main"));
     driver.succeed("later");
     assert_eq!(driver.outcome(), Some(Outcome::Success { warnings: true }));

@@ -5,6 +5,7 @@ use proptest::test_runner::RngSeed;
 use runner_coordinator::pipeline::{AllowFailure, Job, When};
 use runner_coordinator::run::{Action, Finished, Outcome, PipelineRun, Status};
 
+use crate::status::{by_the_table, needs_by_the_table};
 use crate::support::{TestHost, job, need, now, pipeline, settings};
 
 const STAGES: [&str; 5] = [".pre", "build", "test", "deploy", ".post"];
@@ -54,6 +55,62 @@ fn shape() -> impl Strategy<Value = Shape> {
     )
 }
 
+/// The jobs that one needs.
+fn needs_of(shapes: &[Shape], index: usize) -> Option<Vec<usize>> {
+    let candidates: Vec<usize> =
+        (0..index).filter(|other| shapes[*other].stage <= shapes[index].stage).collect();
+    let seeds = shapes[index].needs.as_ref()?;
+    Some(seeds.iter().filter_map(|seed| candidates.get(seed % candidates.len().max(1)).copied()).collect())
+}
+
+/// How each job ends while nobody plays one, job by job from the first stage on: what it counts as for others.
+fn expected(shapes: &[Shape]) -> Vec<&'static str> {
+    let mut order: Vec<usize> = (0..shapes.len()).collect();
+    order.sort_by_key(|index| (shapes[*index].stage, *index));
+    let mut kinds = vec![""; shapes.len()];
+    for index in order {
+        let shape = &shapes[index];
+        let needs = needs_of(shapes, index);
+        let before: Vec<&str> = match &needs {
+            Some(needs) => needs.iter().map(|other| kinds[*other]).collect(),
+            None => {
+                let earlier = (0..shapes.len()).filter(|other| shapes[*other].stage < shape.stage);
+                earlier.map(|other| kinds[other]).collect()
+            }
+        };
+        let combined = match &needs {
+            _ if before.is_empty() => "success",
+            Some(_) => needs_by_the_table(&before),
+            None => by_the_table(&before),
+        };
+        let starts = match shape.when {
+            When::OnFailure => combined == "failed",
+            When::Always => combined != "canceled",
+            _ => combined == "success" || (combined == "skipped" && needs.is_none()),
+        };
+        kinds[index] = match combined {
+            "success" | "failed" | "canceled" | "skipped" if !starts => "skipped",
+            "success" | "failed" | "canceled" | "skipped" => ended(shape),
+            _ => "created",
+        };
+    }
+    kinds
+}
+
+/// What a job that starts counts as in the end.
+fn ended(shape: &Shape) -> &'static str {
+    if shape.when == When::Manual {
+        return if shape.allow_failure == AllowFailure::Yes { "ignored" } else { "manual" };
+    }
+    let tries = (0..=usize::from(shape.retries)).map(|number| shape.ends[number % shape.ends.len()]);
+    match (tries.into_iter().any(|ok| ok), &shape.allow_failure) {
+        (true, _) => "success",
+        (false, AllowFailure::Yes) => "warning",
+        (false, AllowFailure::ExitCodes(codes)) if codes.contains(&1) => "warning",
+        (false, _) => "failed",
+    }
+}
+
 /// Jobs in a random order of stages; needs point to any job of the same or an earlier stage that was made before.
 fn jobs(shapes: &[Shape]) -> Vec<Job> {
     let mut jobs: Vec<Job> = Vec::new();
@@ -64,11 +121,8 @@ fn jobs(shapes: &[Shape]) -> Vec<Job> {
         made.allow_failure = shape.allow_failure.clone();
         made.retry.max = shape.retries;
         made.resource_group = shape.group.map(|group| format!("g{group}"));
-        let candidates: Vec<usize> = (0..index).filter(|other| shapes[*other].stage <= shape.stage).collect();
-        made.needs = shape.needs.as_ref().map(|seeds| {
-            let picked = seeds.iter().filter_map(|seed| candidates.get(seed % candidates.len().max(1)));
-            picked.map(|other| need(&format!("j{other}"))).collect()
-        });
+        made.needs = needs_of(shapes, index)
+            .map(|needs| needs.into_iter().map(|other| need(&format!("j{other}"))).collect());
         jobs.push(made);
     }
     // Reversed, so that the order in which jobs are written says nothing about what they need.
@@ -152,6 +206,27 @@ proptest! {
         for job in run.jobs() {
             prop_assert!(job.tries.len() <= usize::from(job.job.retry.max) + 1);
         }
+    }
+
+    /// Who runs and who does not, and what the pipeline is in the end.
+    #[test]
+    fn every_job_ends_as_the_tables_say(
+        shapes in prop::collection::vec(shape(), 0..14),
+        picks in prop::collection::vec(any::<usize>(), 1..8),
+    ) {
+        let (run, _) = run_to_end(&shapes, &picks, false, None);
+        let expected = expected(&shapes);
+        for view in run.jobs() {
+            let kind = match (view.status, view.failure_allowed) {
+                (Status::Failed, true) => "warning",
+                (Status::Manual, true) => "ignored",
+                (status, _) => status.as_str(),
+            };
+            let index: usize = view.job.name[1..].parse().unwrap();
+            prop_assert_eq!(kind, expected[index], "{} of {:?}", view.job.name, shapes);
+        }
+        let status = if expected.is_empty() { "skipped" } else { by_the_table(&expected) };
+        prop_assert_eq!(run.status().as_str(), status);
     }
 
     /// The order in which jobs end changes nothing about who ran, unless a resource group is involved.

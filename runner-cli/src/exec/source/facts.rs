@@ -124,7 +124,7 @@ pub(crate) fn gather(
         timestamp: commit.committed_at.clone(),
         default_branch,
         object_format: checkout.object_format.clone(),
-        user: user(settings, uid),
+        user: user(git, settings, uid),
         protected: choice.protected,
         remote_url,
         notes,
@@ -262,11 +262,22 @@ fn before(
         .unwrap_or_else(|| zeros(&snapshot.sha))
 }
 
-fn user(settings: &Settings, uid: u32) -> User {
+fn user(git: &Git, settings: &Settings, uid: u32) -> User {
     let email = settings.get("user.email").unwrap_or_default().to_owned();
-    let login = email.split('@').next().unwrap_or_default().to_owned();
+    let login = match email.split('@').next() {
+        Some(login) if !login.is_empty() => login.to_owned(),
+        _ => system_login(git),
+    };
     let name = settings.get("user.name").map_or_else(|| login.clone(), str::to_owned);
     User { id: uid.into(), login, name, email }
+}
+
+/// Name of the system's user, out of the address that git makes up for somebody who has configured none:
+/// `Name <user@host> 1700000000 +0000`.
+fn system_login(git: &Git) -> String {
+    let ident = git.maybe(&["var", "GIT_COMMITTER_IDENT"]).unwrap_or_default();
+    let user = ident.rsplit_once('<').and_then(|(_, rest)| rest.split_once('@'));
+    user.map_or_else(String::new, |(user, _)| user.to_owned())
 }
 
 fn directory(folder: &Path) -> String {

@@ -167,23 +167,28 @@ fn scenario_59_a_cache_by_its_files() {
     let surroundings = Surroundings::new();
     let checkout = Checkout::new(
         &surroundings,
-        "a: {script: x, cache: [{key: {files: [a.lock], prefix: p}, paths: [x]}, {key: {files: [a.lock]}, paths: [x]}]}\n",
+        "a: {script: x, cache: {key: {files: [a.lock], prefix: p}, paths: [x]}}\nb: {script: x, cache: {key: {files: [a.lock]}, paths: [x]}}\n",
     );
     let keys = |branch: &str| {
-        let answer = checkout.exec(&["--job-payload", "a", "--branch", branch]).expect(0);
-        let payload: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
-        [0, 1].map(|index| payload["cache"][index]["key"].as_str().unwrap().to_owned())
+        ["a", "b"].map(|job| {
+            let answer = checkout.exec(&["--job-payload", job, "--branch", branch]).expect(0);
+            let payload: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
+            payload["cache"][0]["key"].as_str().unwrap().to_owned()
+        })
     };
-    assert_eq!(
-        keys("topic"),
-        ["p-default-non_protected", "0_a-default-non_protected"].map(|key| key.replace("0_a", "1_a"))
-    );
+    assert_eq!(keys("topic"), ["p-default-non_protected", "0_a-default-non_protected"]);
     checkout.write("a.lock", "1");
     checkout.commit("lock");
-    let [one, other] = keys("topic");
-    let hash = one.strip_prefix("p-").unwrap().strip_suffix("-non_protected").unwrap();
-    assert!(hash.len() == 40 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{one}");
-    assert_eq!(other, format!("1_a-{hash}-non_protected"));
-    assert_eq!(keys("other")[0], one);
+    let found = keys("topic");
+    let hash = found[0].strip_prefix("p-").unwrap().strip_suffix("-non_protected").unwrap();
+    assert!(hash.len() == 40 && hash.chars().all(|c| c.is_ascii_hexdigit()), "{found:?}");
+    assert_eq!(found[1], format!("0_a-{hash}-non_protected"));
+    assert_eq!(keys("other"), found, "another branch with the same file");
     assert_eq!(keys("main")[0], format!("p-{hash}-protected"));
+    checkout.write("other", "1");
+    checkout.commit("another commit with the same file");
+    assert_eq!(keys("topic"), found);
+    checkout.write("a.lock", "2");
+    checkout.commit("another lock");
+    assert_ne!(keys("topic")[0], found[0]);
 }

@@ -52,7 +52,7 @@ pub(super) fn clauses(
         verdicts.push((format!("changes {}", changes.paths.join(", ")), holds));
     }
     if policy.kubernetes {
-        // No cluster is connected here.
+        world.note("`kubernetes: active` is taken as false: no cluster is connected here".to_owned());
         verdicts.push(("kubernetes active".to_owned(), false));
     }
     Ok(verdicts)

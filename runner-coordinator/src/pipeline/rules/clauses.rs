@@ -81,7 +81,8 @@ impl<'w> World<'w> {
         self.notes.into_inner()
     }
 
-    fn note(&self, note: String) {
+    /// Tells the user something, once.
+    pub(crate) fn note(&self, note: String) {
         let mut notes = self.notes.borrow_mut();
         if !notes.contains(&note) {
             notes.push(note);
