@@ -37,7 +37,9 @@ impl PipelineRun {
             if !self.nodes[index].ready {
                 continue;
             }
-            let resource = self.resource_of(index);
+            // Found out once: many may wait for the same group, and are looked at whenever one of them ends.
+            let resource = self.nodes[index].resource.clone().or_else(|| self.resource_of(index));
+            self.nodes[index].resource.clone_from(&resource);
             if let Some(group) = &resource {
                 let is_ours = taken.contains(group);
                 if is_ours || !host.take_resource(group, &self.nodes[index].job.name) {
@@ -46,7 +48,6 @@ impl PipelineRun {
                     continue;
                 }
             }
-            self.nodes[index].resource.clone_from(&resource);
             self.launch(index, now, host);
             if let Some(group) = resource {
                 if self.nodes[index].is_on_runner() {

@@ -200,3 +200,17 @@ later:
     driver.succeed("later");
     assert_eq!(driver.outcome(), Some(Outcome::Success { warnings: true }));
 }
+
+/// Found by fuzzing: every end of a job made all the others work out their group again.
+#[test]
+fn many_jobs_wait_for_one_group() {
+    let mut driver = driver("a: {script: x, parallel: 200, resource_group: $CI_COMMIT_REF_NAME}");
+    for index in 1..=200 {
+        let name = format!("a {index}/200");
+        assert_eq!(driver.status(&name), Status::Pending);
+        let waiting = driver.run.jobs().filter(|job| job.status == Status::WaitingForResource).count();
+        assert_eq!(waiting, 200 - index);
+        driver.succeed(&name);
+    }
+    assert_eq!(driver.outcome(), Some(Outcome::Success { warnings: false }));
+}
