@@ -171,15 +171,16 @@ fn nulls_and_nested_lists_in_lists() {
     assert_eq!(a.cache.len(), 1);
     assert_eq!(a.services.iter().map(|service| service.image.name.as_str()).collect::<Vec<_>>(), ["s"]);
     assert_eq!(a.needs.as_ref().unwrap().len(), 1);
-    // Lists of these are not flattened.
-    for (keyword, message) in [
-        ("cache", "jobs:a:cache config should be a hash"),
-        ("services", "jobs:a:services:service config should be a hash or a string"),
-    ] {
-        let text =
-            format!(".c: {{{keyword}: [x]}}\na: {{script: x, {keyword}: [!reference [.c, {keyword}]]}}");
-        assert!(error(&text).ends_with(message), "{}", error(&text));
-    }
+    // Caches are composed of lists of them, services are not.
+    let composed = self::config(
+        ".c: {cache: [{key: a, paths: [a]}]}\n.d: {cache: [{key: b, paths: [b]}, {key: c, paths: [c]}]}\n\
+         a: {script: x, cache: [!reference [.c, cache], !reference [.d, cache]]}",
+    );
+    let paths: Vec<_> = job(&composed, "a").cache.iter().flat_map(|cache| &cache.paths).collect();
+    assert_eq!(paths, ["a", "b", "c"]);
+    let text = ".c: {services: [x]}\na: {script: x, services: [!reference [.c, services]]}";
+    let message = "jobs:a:services:service config should be a hash or a string";
+    assert!(error(text).ends_with(message), "{}", error(text));
     let nested = self::config("a: {script: x, tags: [a, [b]]}");
     assert_eq!(job(&nested, "a").tags, ["a", "b"]);
     assert_eq!(nested.warnings().count(), 1);

@@ -1,6 +1,6 @@
 //! `cache`. <https://docs.gitlab.com/ci/yaml/#cache>
 
-use super::super::check::Check;
+use super::super::check::{Check, flatten};
 use super::super::error::CompileError;
 use super::super::job::{Cache, CacheKey};
 use super::super::yaml::{Map, Node};
@@ -10,12 +10,13 @@ const KEYS: [&str; 7] = ["key", "untracked", "paths", "when", "policy", "unprote
 const MAX_CACHES: usize = 4;
 const MAX_FALLBACK_KEYS: usize = 5;
 
-/// Reads `cache`: one hash, or a list of them.
+/// Reads `cache`: one hash, or a list of them. Lists in it are taken for their items: pipelines that GitLab runs compose
+/// their caches of several `!reference` to lists.
 pub(crate) fn caches(check: &mut Check, node: &Node, location: &str) -> Option<Vec<Cache>> {
     if node.as_map().is_some() {
         return cache(check, node, location).map(|cache| vec![cache]);
     }
-    let Some(items) = node.as_list() else {
+    let Some(items) = flatten(node) else {
         let mut error = CompileError::new(
             &node.span,
             format!("{location} config should be a hash or an array of hashes"),
@@ -31,7 +32,7 @@ pub(crate) fn caches(check: &mut Check, node: &Node, location: &str) -> Option<V
             .error(&node.span, format!("{location}s config no more than {MAX_CACHES} caches can be created"));
         return None;
     }
-    Some(items.iter().filter_map(|item| cache(check, item, location)).collect())
+    Some(items.into_iter().filter_map(|item| cache(check, item, location)).collect())
 }
 
 fn cache(check: &mut Check, node: &Node, location: &str) -> Option<Cache> {
