@@ -147,7 +147,7 @@ pub(crate) struct ExecArgs {
     pub(crate) color: When,
 }
 
-/// Where files are found that do not lie in the project.
+/// Where files are found that do not lie in the project, and what the server allows.
 #[derive(Debug, Clone, Default, Args)]
 pub(crate) struct IncludeArgs {
     /// A checkout of another project, for include:project and include:component; may be repeated.
@@ -165,6 +165,9 @@ pub(crate) struct IncludeArgs {
     /// Leave out includes that cannot be had here, with a note.
     #[arg(long, help_heading = "Includes")]
     pub(crate) skip_missing_includes: bool,
+    /// Most jobs that one job may need, where the server allows more than GitLab's default of 50.
+    #[arg(long, value_name = "N")]
+    pub(crate) needs_limit: Option<usize>,
     /// A value for `spec:inputs` of the pipeline's file; may be repeated.
     #[arg(long = "input", value_name = "NAME=VALUE", help_heading = "Includes")]
     pub(crate) inputs: Vec<String>,

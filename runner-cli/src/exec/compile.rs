@@ -23,11 +23,13 @@ pub(super) struct Inputs<'a> {
     pub(super) leniency: Leniency,
 }
 
-/// What is left out with a note instead of being refused.
+/// What is not refused.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Leniency {
-    /// Includes that need a server.
+    /// Includes that need a server: they are left out with a note.
     pub(super) missing_includes: bool,
+    /// So many `needs` of one job, instead of GitLab's default.
+    pub(super) needs: Option<usize>,
 }
 
 /// What the session knows beside git.
@@ -94,6 +96,7 @@ impl Inputs<'_> {
         context.variables.extend(plain(&self.variables.pipeline));
         context.changed_files = self.changes.files.clone();
         context.skip_missing_includes = self.leniency.missing_includes;
+        context.needs_limit = self.leniency.needs;
         context
     }
 

@@ -226,7 +226,9 @@ impl Sources {
         variables: &'a Given,
         inputs: &'a [(String, String)],
     ) -> Inputs<'a> {
-        let leniency = Leniency { missing_includes: arguments.includes.skip_missing_includes };
+        let includes = &arguments.includes;
+        let leniency =
+            Leniency { missing_includes: includes.skip_missing_includes, needs: includes.needs_limit };
         Inputs { facts, changes: &self.changes, variables, inputs, git: self.git.as_ref(), leniency }
     }
 }

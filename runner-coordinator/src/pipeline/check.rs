@@ -22,6 +22,8 @@ pub(crate) struct Check {
     pub(crate) warnings: Vec<CompileError>,
     /// Keywords without effect here, and how many jobs use them.
     pub(crate) ignored: IndexMap<String, usize>,
+    /// Most `needs` of one job, where it is not GitLab's default.
+    pub(crate) needs_limit: Option<usize>,
 }
 
 impl Check {

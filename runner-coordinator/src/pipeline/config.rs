@@ -123,7 +123,7 @@ fn compile_merged(
 
     let left_out = loaded.left_out.iter().map(|include| format!("{include}: left out"));
     let notes = loaded.notes.into_iter().chain(left_out).collect();
-    let mut check = Check { notes, ..Check::default() };
+    let mut check = Check { notes, needs_limit: context.needs_limit, ..Check::default() };
     let mut root = root::root(&mut check, &tree, &loaded.span);
     let mistakes = std::mem::take(&mut check.errors);
     let (mut planned, instances) = graph::plan(&mut check, &mut root);

@@ -18,6 +18,9 @@ pub struct Context {
     pub inputs: IndexMap<String, String>,
     /// Leave out includes that need a server, with a note, instead of failing.
     pub skip_missing_includes: bool,
+    /// Most `needs` of one job; `None` is GitLab's default, 50. A server's administrator can set another
+    /// (<https://docs.gitlab.com/administration/cicd/limits/>).
+    pub needs_limit: Option<usize>,
 }
 
 impl Context {

@@ -1,9 +1,9 @@
 //! What is said about mistakes, and where.
 
 use rstest::rstest;
-use runner_coordinator::pipeline::EvaluateError;
+use runner_coordinator::pipeline::{Context, EvaluateError, compile};
 
-use crate::support::{ROOT, config, error, errors, push, try_files};
+use crate::support::{ROOT, config, error, errors, files, push, try_files};
 
 /// One mistake, its place and its text.
 #[rstest]
@@ -274,6 +274,15 @@ fn fifty_needs_are_enough() {
     };
     assert!(config(&jobs(50)).jobs().count() == 51);
     assert!(error(&jobs(51)).contains("a: one job can only need 50 others, but you have listed 51."));
+
+    // As the administrator of a server has it.
+    let mut context = Context::default();
+    context.needs_limit = Some(60);
+    let compiled = |count: usize| compile(ROOT, &files(&[(ROOT, &jobs(count))]), &context);
+    assert_eq!(compiled(60).unwrap().jobs().count(), 61);
+    let refused = format!("{:#}", compiled(61).unwrap_err());
+    assert!(refused.contains("can only need 60 others, but you have listed 61."), "{refused}");
+    assert!(refused.contains("--needs-limit"), "{refused}");
 }
 
 #[test]

@@ -75,3 +75,15 @@ fn warnings_are_no_mistakes() {
     );
     lint(&checkout, &["none.yml"]).expect(2);
 }
+
+#[test]
+fn a_server_may_allow_more_needs() {
+    let surroundings = Surroundings::new();
+    let names: Vec<String> = (0..51).map(|number| format!("b{number}")).collect();
+    let jobs: String = names.iter().map(|name| format!("{name}: {{script: x}}\n")).collect();
+    let pipeline = format!("a: {{script: x, needs: [{}]}}\n{jobs}", names.join(", "));
+    let checkout = Checkout::new(&surroundings, &pipeline);
+    let refused = lint(&checkout, &[]).expect(1);
+    assert!(refused.out.contains("say so with --needs-limit"), "{}", refused.out);
+    lint(&checkout, &["--needs-limit", "51"]).expect(0);
+}

@@ -9,7 +9,7 @@ use super::super::span::Span;
 use super::super::yaml::{Map, Node};
 use super::parallel::matrix_entries;
 
-/// Most entries of one job.
+/// Most entries of one job, unless the server has another limit.
 const MAX_NEEDS: usize = 50;
 
 /// `needs` as written.
@@ -54,16 +54,15 @@ pub(crate) fn needs(check: &mut Check, node: &Node, location: &str) -> Option<Ne
     for item in items {
         need(check, item, location, &mut needs);
     }
-    if needs.jobs.len() > MAX_NEEDS {
+    let (listed, limit) = (needs.jobs.len(), check.needs_limit.unwrap_or(MAX_NEEDS));
+    if listed > limit {
         let name = location.split(':').nth(1).unwrap_or_default();
-        check.error(
-            &node.span,
-            format!(
-                "{name}: one job can only need {MAX_NEEDS} others, but you have listed {}. See needs keyword \
-                 documentation for more details",
-                needs.jobs.len()
-            ),
+        let message = format!(
+            "{name}: one job can only need {limit} others, but you have listed {listed}. See needs keyword \
+             documentation for more details"
         );
+        let help = "the limit is a setting of the server; where yours allows more, say so with --needs-limit";
+        check.push(CompileError::new(&node.span, message).help(help));
     }
     Some(needs)
 }
