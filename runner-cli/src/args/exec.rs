@@ -20,24 +20,24 @@ pub(crate) struct ExecArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
     /// List the jobs and run nothing.
-    #[arg(long)]
+    #[arg(long, help_heading = "Looking")]
     pub(crate) list: bool,
     /// How the list looks.
-    #[arg(long, value_enum, default_value_t, requires = "list")]
+    #[arg(long, value_enum, default_value_t, requires = "list", help_heading = "Looking")]
     pub(crate) format: ListFormat,
 
     /// Draw the pipeline's jobs and what they need, and run nothing.
     #[arg(long, value_enum, value_name = "FORM", num_args = 0..=1, require_equals = true, default_missing_value = "text",
-        conflicts_with_all = ["list", "explain", "explain_variables", "job_payload", "jobs"])]
+        conflicts_with_all = ["list", "explain", "explain_variables", "job_payload", "jobs"], help_heading = "Looking")]
     pub(crate) graph: Option<GraphFormat>,
     /// Say why this job takes part or does not, rule by rule, and run nothing.
-    #[arg(long, value_name = "JOB", conflicts_with_all = ["list", "job_payload", "jobs"])]
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["list", "job_payload", "jobs"], help_heading = "Looking")]
     pub(crate) explain: Option<String>,
     /// Print the variables of this job and where each comes from, and run nothing.
-    #[arg(long, value_name = "JOB", conflicts_with_all = ["list", "explain", "job_payload", "jobs"])]
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["list", "explain", "job_payload", "jobs"], help_heading = "Looking")]
     pub(crate) explain_variables: Option<String>,
     /// Print what a runner would receive for this job (JSON, with secrets left out), and run nothing.
-    #[arg(long, value_name = "JOB", conflicts_with_all = ["list", "jobs"])]
+    #[arg(long, value_name = "JOB", conflicts_with_all = ["list", "jobs"], help_heading = "Looking")]
     pub(crate) job_payload: Option<String>,
 
     /// Run again whenever files, commit or branch change. A run that is under way is canceled then, or with `finish`
@@ -51,16 +51,16 @@ pub(crate) struct ExecArgs {
     pub(crate) includes: IncludeArgs,
 
     /// Refuse pipelines with jobs that ask for an image or services: this machine has none.
-    #[arg(long)]
+    #[arg(long, help_heading = "Keywords")]
     pub(crate) strict_image: bool,
     /// Run the step of `release`, which calls release-cli.
-    #[arg(long)]
+    #[arg(long, help_heading = "Keywords")]
     pub(crate) release: bool,
     /// Skip jobs that trigger a pipeline of another project, instead of letting them succeed.
-    #[arg(long)]
+    #[arg(long, help_heading = "Keywords")]
     pub(crate) strict: bool,
     /// End with 1 when the pipeline waits for manual jobs.
-    #[arg(long)]
+    #[arg(long, help_heading = "Keywords")]
     pub(crate) fail_on_manual: bool,
 
     /// A variable for all jobs, above those of the file; may be repeated.
@@ -140,10 +140,10 @@ pub(crate) struct ExecArgs {
     pub(crate) keep_state: bool,
 
     /// Whether a terminal shows what runs below the log lines.
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = "Terminal")]
     pub(crate) progress: When,
     /// When to use colours.
-    #[arg(long, value_enum, default_value_t, value_name = "WHEN")]
+    #[arg(long, value_enum, default_value_t, value_name = "WHEN", help_heading = "Terminal")]
     pub(crate) color: When,
 }
 
@@ -166,7 +166,7 @@ pub(crate) struct IncludeArgs {
     #[arg(long, help_heading = "Includes")]
     pub(crate) skip_missing_includes: bool,
     /// Most jobs that one job may need, where the server allows more than GitLab's default of 50.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Keywords")]
     pub(crate) needs_limit: Option<usize>,
     /// A value for `spec:inputs` of the pipeline's file; may be repeated.
     #[arg(long = "input", value_name = "NAME=VALUE", help_heading = "Includes")]
