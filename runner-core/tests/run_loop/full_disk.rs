@@ -7,6 +7,8 @@ use runner_coordinator::core::{Endpoint, JobState};
 use runner_core::executor::Provider;
 use runner_core::journal::{FileJournal, Journal};
 use runner_core::manager::Manager;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::support::{Act, Disk, Fake, FullJournal, Payload, PlainShell, Rig, Running};
 
@@ -123,10 +125,15 @@ async fn a_real_process_is_gone_when_its_log_cannot_be_kept() {
     let disk = Disk::default();
     let running = start(&rig, PlainShell::provider(rig.folder("work")), &disk);
     let go = rig.folder("go").join("go");
-    let script =
-        format!("echo pid $$; until test -e '{}'; do sleep 0.01; done; echo more; sleep 1000", go.display());
+    let script = format!(
+        "echo pid $$; echo ready; until test -e '{}'; do sleep 0.01; done; echo more; sleep 1000",
+        go.display()
+    );
     let job = rig.gitlab.enqueue(Payload::new([script.as_str()]).after_script(["echo after"]));
-    rig.gitlab.shows(job, "\npid ").await;
+    rig.gitlab.shows(job, "\nready\n").await;
+    let trace = rig.gitlab.trace(job);
+    let pid = trace.lines().find_map(|line| line.strip_prefix("pid ")).unwrap().parse().unwrap();
+    let process = pidfd_open(Pid::from_raw(pid).unwrap(), PidfdFlags::empty()).unwrap();
     disk.fill();
     std::fs::write(&go, "").unwrap();
     rig.gitlab.finished(job).await;
@@ -136,9 +143,9 @@ async fn a_real_process_is_gone_when_its_log_cannot_be_kept() {
         trace.contains("\nmore\nERROR: Job failed (system failure): cannot keep the job's log"),
         "{trace}"
     );
-    let pid = trace.lines().find_map(|line| line.strip_prefix("pid ")).unwrap().parse().unwrap();
-    // Cleaned up before the end is told.
-    assert!(rustix::process::test_kill_process(rustix::process::Pid::from_raw(pid).unwrap()).is_err());
+    // Killed before the end is told: while this thread waits for its death, nobody could do it any more.
+    let guard = Timespec { tv_sec: 60, tv_nsec: 0 };
+    assert_eq!(poll(&mut [PollFd::new(&process, PollFlags::IN)], Some(&guard)), Ok(1));
 
     disk.clear();
     let next = rig.gitlab.enqueue(Payload::new(["echo $((40 + 2))"]));
